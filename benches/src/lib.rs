@@ -1,0 +1,1 @@
+//! What the evaluations and benches share.

@@ -1,0 +1,2 @@
+//! Runs a REPL over the library.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Runnable programs over the library, one file each; see `README.md`.

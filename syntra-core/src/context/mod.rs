@@ -1,0 +1,144 @@
+//! What goes to the model: memories, history and the question within a token budget, with provenance for each line.
+//!
+//! May use [`crate::chat`], [`crate::error`], [`crate::memory`] (its words only) and tiktoken. Pure: no I/O.
+
+use crate::chat::Message;
+use crate::error::Result;
+use crate::memory::Memory;
+use jiff::Timestamp;
+use serde::Serialize;
+use std::fmt::Debug;
+
+/// Counts tokens as a model does.
+pub trait TokenCounter: Send + Sync + Debug + 'static {
+    /// The tokenizer's name, `o200k_base` say, or `estimate`.
+    fn name(&self) -> &str;
+    /// Whether the count is the model's own or an estimate (which then errs on the high side).
+    fn is_exact(&self) -> bool;
+    /// Tokens of `text`.
+    fn count(&self, text: &str) -> usize;
+}
+
+/// Fits what is known into what the model can take.
+pub trait ContextBuilder: Send + Sync + Debug + 'static {
+    /// Chooses and orders. System first, then memories by section, then history with the newest last, then the current message, once.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::ContextTooLong`] when the system text and the current message alone exceed the budget.
+    fn build(&self, input: &ContextInput<'_>) -> Result<Context>;
+}
+
+/// What a context is built from.
+#[derive(Clone, Debug)]
+pub struct ContextInput<'a> {
+    /// The system text (persona and instructions).
+    pub system: &'a str,
+    /// What was recalled, best first, with rank scores.
+    pub memories: &'a [(Memory, f32)],
+    /// Entities of the question with what is known of them, as lines.
+    pub entities: &'a [String],
+    /// A summary of what is older than the history.
+    pub summary: Option<&'a str>,
+    /// The conversation before the current message, oldest first.
+    pub history: &'a [Message],
+    /// The current message.
+    pub current: &'a Message,
+    /// The budgets.
+    pub budget: &'a Budget,
+    /// The counter of the model that is most likely to answer.
+    pub counter: &'a dyn TokenCounter,
+    /// The time of asking.
+    pub now: Timestamp,
+}
+
+/// Tokens by section. What a section does not use flows to the others in the order of their fields.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Budget {
+    /// Profile memories.
+    pub profile: usize,
+    /// Semantic memories (facts, documents).
+    pub semantic: usize,
+    /// Episodic memories.
+    pub episodic: usize,
+    /// Procedural memories.
+    pub procedural: usize,
+    /// Entity lines.
+    pub entities: usize,
+    /// History and summary.
+    pub history: usize,
+    /// All sections together, the system text and the current message not counted.
+    pub total: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { profile: 600, semantic: 1500, episodic: 1500, procedural: 400, entities: 300, history: 300, total: 5000 }
+    }
+}
+
+/// A section of the context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Section {
+    /// The system text.
+    System,
+    /// Profile memories.
+    Profile,
+    /// Semantic memories.
+    Semantic,
+    /// Episodic memories.
+    Episodic,
+    /// Procedural memories.
+    Procedural,
+    /// Entity lines.
+    Entities,
+    /// Summary and history.
+    History,
+    /// The current message.
+    Current,
+}
+
+/// One line (or message) of the context and where it is from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ContextLine {
+    /// The section it stands in.
+    pub section: Section,
+    /// The number by which an answer can cite it (`[1]`); memories only.
+    pub label: Option<u32>,
+    /// The memory it came from.
+    pub memory_id: Option<String>,
+    /// Its tokens.
+    pub tokens: usize,
+}
+
+/// Something that was left out, and why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Dropped {
+    /// The section it would have stood in.
+    pub section: Section,
+    /// The memory, if it was one.
+    pub memory_id: Option<String>,
+    /// Its tokens.
+    pub tokens: usize,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
+/// A context, ready to be sent.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Context {
+    /// The messages: system, history, current.
+    pub messages: Vec<Message>,
+    /// Where each line is from, in order.
+    pub lines: Vec<ContextLine>,
+    /// What was left out.
+    pub dropped: Vec<Dropped>,
+    /// Tokens by section.
+    pub tokens: Vec<(Section, usize)>,
+    /// Tokens in all, message overhead included.
+    pub total_tokens: usize,
+    /// The counter's name, and whether it is exact.
+    pub counter: (String, bool),
+}

@@ -1,0 +1,36 @@
+//! Texts to vectors: the in-package static model, `fastembed`, HTTP embeddings, and a cache over any of them.
+//!
+//! May use [`crate::chat`], [`crate::error`], and [`crate::transport`] where it talks.
+
+use crate::error::Result;
+use async_trait::async_trait;
+use std::fmt::Debug;
+
+/// Turns texts into vectors.
+///
+/// Implementations return one vector a text, in order, each of [`Embedder::dimensions`] finite numbers and of length 1 (within
+/// 1e-3), so that the dot product is the cosine. A text that cannot be embedded is a typed error
+/// ([`crate::ErrorKind::Embedding`], or [`crate::ErrorKind::InvalidInput`] for an empty one), never a zero vector.
+#[async_trait]
+pub trait Embedder: Send + Sync + Debug + 'static {
+    /// Names the model and its version; vectors of different models are never compared.
+    fn model(&self) -> &str;
+
+    /// How many numbers a vector has.
+    fn dimensions(&self) -> usize;
+
+    /// The vectors of `texts`, as documents to be found.
+    ///
+    /// # Errors
+    /// When any text is empty or cannot be embedded, or the model cannot be reached; nothing is returned then.
+    async fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>>;
+
+    /// The vector of a question, for models that treat questions differently.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`].
+    async fn embed_query(&self, text: &str) -> Result<Vec<f32>> {
+        let mut vectors = self.embed(&[text]).await?;
+        vectors.pop().ok_or_else(|| crate::Error::new(crate::ErrorKind::Embedding, "the embedder returned no vector"))
+    }
+}

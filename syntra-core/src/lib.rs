@@ -1,0 +1,29 @@
+//! Syntra: one embeddable assistant over many language-model providers.
+//!
+//! It understands what is asked, picks the model, remembers across providers and conversations, fits the context to a token
+//! budget, calls the provider and survives its failures, and streams back one voice. See [`Syntra`] for the front door and
+//! `docs/architecture.md` for the house.
+
+pub mod chat;
+pub mod clock;
+pub mod context;
+pub mod documents;
+pub mod embed;
+pub mod error;
+pub mod exec;
+pub mod memory;
+pub mod provider;
+pub mod query;
+pub mod router;
+pub mod search;
+mod syntra;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod thread;
+pub mod transport;
+
+pub use chat::*;
+pub use clock::{Clock, SystemClock};
+pub use error::{Attempt, Error, ErrorKind, Phase, Result, Retry};
+pub use jiff::Timestamp;
+pub use syntra::Syntra;

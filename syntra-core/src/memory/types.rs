@@ -1,0 +1,286 @@
+//! The words of memory.
+
+use crate::chat::Role;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The four types of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryType {
+    /// Who the user is and what they prefer.
+    Profile,
+    /// Facts and documents.
+    Semantic,
+    /// What was said and happened.
+    Episodic,
+    /// How things are to be done; standing instructions.
+    Procedural,
+}
+
+impl MemoryType {
+    /// All four.
+    pub const ALL: [MemoryType; 4] =
+        [MemoryType::Profile, MemoryType::Semantic, MemoryType::Episodic, MemoryType::Procedural];
+
+    /// Its name in lower case, as it is stored.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Profile => "profile",
+            Self::Semantic => "semantic",
+            Self::Episodic => "episodic",
+            Self::Procedural => "procedural",
+        }
+    }
+}
+
+impl std::str::FromStr for MemoryType {
+    type Err = crate::Error;
+    fn from_str(s: &str) -> crate::Result<Self> {
+        Self::ALL.into_iter().find(|t| t.as_str() == s).ok_or_else(|| {
+            crate::Error::invalid(format!("unknown memory type {s:?}: use profile, semantic, episodic or procedural"))
+        })
+    }
+}
+
+/// Where in a document a memory is from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemorySource {
+    /// The document: a path relative to the indexed folder, or a URL.
+    pub document: String,
+    /// First line, counted from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_from: Option<u32>,
+    /// Last line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line_to: Option<u32>,
+}
+
+/// Something to remember.
+///
+/// ```
+/// use syntra_core::memory::{MemoryType, NewMemory};
+/// let memory = NewMemory::new(MemoryType::Episodic, "We moved to Lisbon.").with_speaker("Ada");
+/// assert_eq!(memory.speaker.as_deref(), Some("Ada"));
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct NewMemory {
+    /// An id of the caller's, which makes writing it twice harmless; a UUIDv7 is made where there is none.
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Its type.
+    pub kind: MemoryType,
+    /// Its text.
+    pub text: String,
+    /// A title or heading path.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// Who said it, by name.
+    #[serde(default)]
+    pub speaker: Option<String>,
+    /// Who said it, by role.
+    #[serde(default)]
+    pub role: Option<Role>,
+    /// The conversation or document it belongs to; neighbours in it are context for each other.
+    #[serde(default)]
+    pub conversation: Option<String>,
+    /// When it was said; the time of writing where nobody knows.
+    #[serde(default)]
+    pub said_at: Option<Timestamp>,
+    /// Where in a document it is from.
+    #[serde(default)]
+    pub source: Option<MemorySource>,
+    /// How far it is to be trusted, 0 to 1.
+    #[serde(default)]
+    pub reliability: Option<f32>,
+    /// Anything else, kept as it is.
+    #[serde(default)]
+    pub metadata: Map<String, Value>,
+    /// Its vector, where the caller has one; otherwise the embedder makes it.
+    #[serde(default, skip_serializing)]
+    pub vector: Option<Vec<f32>>,
+}
+
+impl NewMemory {
+    /// A memory of type `kind` with `text` and nothing else known.
+    pub fn new(kind: MemoryType, text: impl Into<String>) -> Self {
+        Self {
+            id: None,
+            kind,
+            text: text.into(),
+            title: None,
+            speaker: None,
+            role: None,
+            conversation: None,
+            said_at: None,
+            source: None,
+            reliability: None,
+            metadata: Map::new(),
+            vector: None,
+        }
+    }
+
+    /// Sets the caller's own id.
+    pub fn with_id(mut self, id: impl Into<String>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Sets who said it, by name.
+    pub fn with_speaker(mut self, speaker: impl Into<String>) -> Self {
+        self.speaker = Some(speaker.into());
+        self
+    }
+
+    /// Sets who said it, by role.
+    pub fn with_role(mut self, role: Role) -> Self {
+        self.role = Some(role);
+        self
+    }
+
+    /// Sets the conversation it belongs to.
+    pub fn with_conversation(mut self, conversation: impl Into<String>) -> Self {
+        self.conversation = Some(conversation.into());
+        self
+    }
+
+    /// Sets when it was said.
+    pub fn with_said_at(mut self, at: Timestamp) -> Self {
+        self.said_at = Some(at);
+        self
+    }
+
+    /// Sets a title.
+    pub fn with_title(mut self, title: impl Into<String>) -> Self {
+        self.title = Some(title.into());
+        self
+    }
+
+    /// Sets where in a document it is from.
+    pub fn with_source(mut self, source: MemorySource) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// Sets how far it is to be trusted.
+    pub fn with_reliability(mut self, reliability: f32) -> Self {
+        self.reliability = Some(reliability);
+        self
+    }
+}
+
+/// A remembered thing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Its id, unique in its scope.
+    pub id: String,
+    /// Its type.
+    pub kind: MemoryType,
+    /// Its text.
+    pub text: String,
+    /// A title or heading path.
+    pub title: Option<String>,
+    /// Who said it, by name.
+    pub speaker: Option<String>,
+    /// Who said it, by role.
+    pub role: Option<Role>,
+    /// The conversation or document it belongs to.
+    pub conversation: Option<String>,
+    /// When it was said; the time of writing where nobody knew.
+    pub said_at: Timestamp,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// From when it holds.
+    pub valid_from: Timestamp,
+    /// Until when it held; `None` while it does.
+    pub valid_to: Option<Timestamp>,
+    /// The memory that replaced it.
+    pub superseded_by: Option<String>,
+    /// Where in a document it is from.
+    pub source: Option<MemorySource>,
+    /// How far it is to be trusted, 0 to 1.
+    pub reliability: Option<f32>,
+    /// How often it was used in a context.
+    pub access_count: u64,
+    /// When it was last used.
+    pub last_accessed: Option<Timestamp>,
+    /// Anything else.
+    pub metadata: Map<String, Value>,
+}
+
+/// Changes to a memory; `None` leaves a field as it is.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MemoryPatch {
+    /// A new text; its vector must come with it or is made by the embedder.
+    pub text: Option<String>,
+    /// The vector of the new text.
+    pub vector: Option<Vec<f32>>,
+    /// A new title.
+    pub title: Option<String>,
+    /// A new reliability.
+    pub reliability: Option<f32>,
+    /// Metadata fields to set; `null` removes one.
+    pub metadata: Option<Map<String, Value>>,
+}
+
+/// What became of an item that was to be remembered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Remembered {
+    /// The id under which it can be found.
+    pub id: String,
+    /// What was done.
+    pub outcome: Outcome,
+}
+
+/// What remembering did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Outcome {
+    /// Written.
+    Created,
+    /// It was there already.
+    Duplicate,
+    /// Written, ending the validity of an older one.
+    Superseded,
+}
+
+/// A page of a listing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// How many to skip.
+    pub offset: u64,
+    /// How many to return at the most.
+    pub limit: u64,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { offset: 0, limit: 100 }
+    }
+}
+
+/// How many memories a scope has.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct MemoryStats {
+    /// Valid ones by type, in the order of [`MemoryType::ALL`].
+    pub by_type: Vec<(String, u64)>,
+    /// Valid ones in all.
+    pub total: u64,
+    /// Superseded ones.
+    pub superseded: u64,
+    /// Those that have a vector.
+    pub with_vector: u64,
+}
+
+/// What erasing removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Erased {
+    /// Memories.
+    pub memories: u64,
+}

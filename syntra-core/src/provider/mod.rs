@@ -1,0 +1,94 @@
+//! Model servers: one file a wire dialect, one table of compatible servers, and the adapter that joins them to the wire.
+//!
+//! May use [`crate::chat`], [`crate::error`] and [`crate::transport`]. A [`Dialect`] is pure: bytes in, words out, so that it can
+//! be fuzzed and benchmarked without a network.
+
+use crate::chat::{Event, EventStream, Request, Response};
+use crate::error::Result;
+use crate::transport::Frame;
+use async_trait::async_trait;
+use bytes::Bytes;
+use std::fmt::Debug;
+
+/// Sends one request to one model.
+#[async_trait]
+pub trait Provider: Send + Sync + Debug + 'static {
+    /// Its name, as in `openai/gpt-4o-mini`; unique within a [`crate::Syntra`].
+    fn name(&self) -> &str;
+
+    /// Asks and returns the whole answer.
+    ///
+    /// # Errors
+    /// Classified, with this provider's name, see [`crate::ErrorKind`].
+    async fn complete(&self, request: &Request) -> Result<Response>;
+
+    /// Asks and returns the answer as it comes. The stream ends after [`Event::Finish`] or an error; a server that stops without
+    /// its terminal frame yields [`crate::ErrorKind::Truncated`]. Dropping the stream closes the connection.
+    ///
+    /// # Errors
+    /// What is known before the first event; the rest comes in the stream.
+    async fn stream(&self, request: &Request) -> Result<EventStream>;
+}
+
+/// A wire format: encodes requests, decodes answers, classifies errors. Pure, without I/O or state.
+pub trait Dialect: Send + Sync + Debug + 'static {
+    /// Its name: `chat`, `responses`, `anthropic`, `gemini`, `ollama`.
+    fn name(&self) -> &'static str;
+
+    /// The HTTP request for `request`: path (relative to the base URL), extra headers and body. Authentication is the adapter's.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Unsupported`] or [`crate::ErrorKind::InvalidInput`] naming what this wire cannot say.
+    fn encode(&self, request: &Request, stream: bool) -> Result<WireRequest>;
+
+    /// The answer in a whole body that came with a 2xx status.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Decode`] when it is no answer; a classified error when it is an error inside a 200.
+    fn decode(&self, body: &[u8]) -> Result<Response>;
+
+    /// A fresh decoder for one stream.
+    fn stream_decoder(&self) -> Box<dyn StreamDecoder>;
+
+    /// The error that a non-2xx answer means; provider and phase are filled in by the adapter.
+    fn classify(&self, failure: &WireFailure<'_>) -> crate::Error;
+}
+
+/// Decodes one stream, frame by frame.
+pub trait StreamDecoder: Send {
+    /// Takes one frame and appends what it means to `events`.
+    ///
+    /// # Errors
+    /// An error that the server sent in the stream (classified), or [`crate::ErrorKind::Decode`]. The stream ends with it.
+    fn frame(&mut self, frame: &Frame, events: &mut Vec<Event>) -> Result<()>;
+
+    /// The connection ended in good order. Appends what was held back, [`Event::Usage`] and [`Event::Finish`] included.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Truncated`] when the terminal frame never came.
+    fn finish(&mut self, events: &mut Vec<Event>) -> Result<()>;
+}
+
+/// An encoded request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WireRequest {
+    /// Path and query, relative to the base URL, beginning with `/`.
+    pub path: String,
+    /// Headers beside content type and authentication.
+    pub headers: Vec<(&'static str, String)>,
+    /// The JSON body.
+    pub body: serde_json::Value,
+}
+
+/// A failed answer as it came from the wire.
+#[derive(Clone, Debug)]
+pub struct WireFailure<'a> {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names in lower case and their values.
+    pub headers: &'a [(String, String)],
+    /// The body, cut at a bound.
+    pub body: &'a Bytes,
+    /// The date and time, for `Retry-After` given as a date.
+    pub now: jiff::Timestamp,
+}

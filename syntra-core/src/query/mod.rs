@@ -1,0 +1,58 @@
+//! What a question is: intent, keywords, entities, time, and whether memory is needed. Pure functions.
+//!
+//! May use [`crate::chat`] and [`crate::error`]. Word-boundary and Unicode aware: `go` never matches `good`.
+
+use crate::memory::MemoryType;
+use jiff::Timestamp;
+use serde::Serialize;
+
+/// What kind of utterance it is, which decides how memories are ranked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum QueryIntent {
+    /// Talk without a question.
+    #[default]
+    Conversation,
+    /// A question.
+    Question,
+    /// Asks what was said or happened before.
+    Recall,
+    /// Asks for something to be done.
+    Command,
+}
+
+/// A stretch of time that a question speaks of, resolved against the time of asking.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TimeRange {
+    /// The words it was read from, `last Tuesday` say.
+    pub phrase: String,
+    /// Its beginning.
+    pub from: Timestamp,
+    /// Its end, exclusive.
+    pub to: Timestamp,
+}
+
+/// What was understood of a question.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct QueryAnalysis {
+    /// The kind of utterance.
+    pub intent: QueryIntent,
+    /// Content words in order of appearance, lower case, unstemmed, at most 15.
+    pub keywords: Vec<String>,
+    /// Names and other things spoken of, as written, at most 10.
+    pub entities: Vec<String>,
+    /// The time it speaks of.
+    pub time: Option<TimeRange>,
+    /// Whether it asks about now (latest, current, still, …), which is when recency counts.
+    pub about_now: bool,
+    /// Whether it asks when something happened.
+    pub asks_when: bool,
+    /// Whether memory can help; false for greetings and thanks.
+    pub needs_memory: bool,
+    /// The types of memory that can help; empty means all.
+    pub memory_types: Vec<MemoryType>,
+    /// Quoted strings, numbers and identifiers that should match exactly.
+    pub exact: Vec<String>,
+}

@@ -1,0 +1,256 @@
+//! The words of routing.
+
+use crate::chat::NanoDollars;
+use crate::error::ErrorKind;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What is being asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Intent {
+    /// Small talk.
+    SocialChat,
+    /// A question of knowledge.
+    QaRetrieval,
+    /// Programming.
+    CodingHelp,
+    /// Writing, translating, rewording.
+    EditingWriting,
+    /// Mathematics and logic.
+    ReasoningMath,
+    /// What only the web of today knows.
+    WebSearch,
+    /// Choosing and buying.
+    Shopping,
+    /// About a picture.
+    Vision,
+}
+
+impl Intent {
+    /// All eight.
+    pub const ALL: [Intent; 8] = [
+        Intent::SocialChat,
+        Intent::QaRetrieval,
+        Intent::CodingHelp,
+        Intent::EditingWriting,
+        Intent::ReasoningMath,
+        Intent::WebSearch,
+        Intent::Shopping,
+        Intent::Vision,
+    ];
+
+    /// Its name in `snake_case`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SocialChat => "social_chat",
+            Self::QaRetrieval => "qa_retrieval",
+            Self::CodingHelp => "coding_help",
+            Self::EditingWriting => "editing_writing",
+            Self::ReasoningMath => "reasoning_math",
+            Self::WebSearch => "web_search",
+            Self::Shopping => "shopping",
+            Self::Vision => "vision",
+        }
+    }
+}
+
+/// What a request requires of a model, beside its window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Needs {
+    /// It carries pictures.
+    pub vision: bool,
+    /// It carries tools.
+    pub tools: bool,
+    /// It asks for JSON that follows a schema.
+    pub json_schema: bool,
+    /// It asks for reasoning effort.
+    pub reasoning: bool,
+    /// It wants knowledge of today from the web (a preference, not a hard constraint).
+    pub web_search: bool,
+}
+
+/// A question as a router sees it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RouteQuery {
+    /// The current message's text.
+    pub text: String,
+    /// What is being asked for.
+    pub intent: Intent,
+    /// How sure the classifier is, 0 to 1.
+    pub confidence: f32,
+    /// What is required.
+    pub needs: Needs,
+    /// Tokens of the whole prompt.
+    pub input_tokens: u64,
+    /// Tokens that must stay free for the answer.
+    pub output_tokens: u64,
+    /// Messages in the conversation so far.
+    pub history_messages: usize,
+    /// `provider/model` that the caller insists on.
+    pub pinned: Option<String>,
+    /// The most the call may cost.
+    pub max_cost: Option<NanoDollars>,
+}
+
+impl RouteQuery {
+    /// A question `text` of `intent` that needs nothing special.
+    pub fn new(text: impl Into<String>, intent: Intent) -> Self {
+        Self {
+            text: text.into(),
+            intent,
+            confidence: 1.0,
+            needs: Needs::default(),
+            input_tokens: 0,
+            output_tokens: 1024,
+            history_messages: 0,
+            pinned: None,
+            max_cost: None,
+        }
+    }
+}
+
+/// A model at a provider.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Target {
+    /// The provider's name.
+    pub provider: String,
+    /// The provider's name for the model.
+    pub model: String,
+}
+
+impl Target {
+    /// `model` at `provider`.
+    pub fn new(provider: impl Into<String>, model: impl Into<String>) -> Self {
+        Self { provider: provider.into(), model: model.into() }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.provider, self.model)
+    }
+}
+
+/// How a target has done lately.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct TargetHealth {
+    /// False while it is known not to answer.
+    pub available: bool,
+    /// Decayed time to first token; `None` before the first success. Failures never improve it.
+    pub first_token: Option<Duration>,
+    /// Decayed share of calls that failed, 0 to 1.
+    pub failure_rate: f32,
+}
+
+/// The models that can be called now.
+#[derive(Clone, Debug, Default)]
+pub struct Fleet {
+    /// Each target with its health.
+    pub targets: Vec<(Target, TargetHealth)>,
+}
+
+/// Where a candidate stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Standing {
+    /// First in line.
+    Chosen,
+    /// To be tried if those before it fail.
+    Fallback,
+    /// Not to be tried; the report says why.
+    Excluded,
+}
+
+/// What the router thought of one candidate.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct CandidateReport {
+    /// The candidate.
+    pub target: Target,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Its place, 0 is the first to be tried; `None` when excluded.
+    pub rank: Option<usize>,
+    /// What the call would cost with the predicted output; `None` when the price is unknown.
+    pub estimated_cost: Option<NanoDollars>,
+    /// The expected time to first token, if it was ever seen.
+    pub expected_first_token_ms: Option<u64>,
+    /// Its window in tokens, if known.
+    pub context_window: Option<u64>,
+    /// Why it stands where it stands, in one sentence.
+    pub reason: String,
+}
+
+impl CandidateReport {
+    /// A report on `target` with nothing estimated.
+    pub fn new(target: Target, standing: Standing, rank: Option<usize>, reason: impl Into<String>) -> Self {
+        Self {
+            target,
+            standing,
+            rank,
+            estimated_cost: None,
+            expected_first_token_ms: None,
+            context_window: None,
+            reason: reason.into(),
+        }
+    }
+}
+
+/// One target to be tried.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Planned {
+    /// The target.
+    pub target: Target,
+    /// Why, in one sentence.
+    pub reason: String,
+}
+
+/// An ordered choice with its reasons.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Plan {
+    /// The targets to try, best first; at least one.
+    pub order: Vec<Planned>,
+    /// A report on every candidate, in the order of their places, the excluded last.
+    pub candidates: Vec<CandidateReport>,
+    /// What is being asked for.
+    pub intent: Intent,
+    /// How sure the classifier is.
+    pub confidence: f32,
+}
+
+impl Plan {
+    /// A plan that tries `order`, for routers of a host's own.
+    pub fn new(order: Vec<Planned>, candidates: Vec<CandidateReport>, intent: Intent, confidence: f32) -> Self {
+        Self { order, candidates, intent, confidence }
+    }
+}
+
+/// How a call went.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RouteOutcome {
+    /// The target.
+    pub target: Target,
+    /// What was being asked for.
+    pub intent: Intent,
+    /// The error, if it failed.
+    pub error: Option<ErrorKind>,
+    /// Time to the first content event.
+    pub first_token: Option<Duration>,
+    /// Time to the end.
+    pub total: Duration,
+    /// What it cost.
+    pub cost: Option<NanoDollars>,
+}
+
+impl RouteOutcome {
+    /// An outcome of a call to `target` that took `total`.
+    pub fn new(target: Target, intent: Intent, total: Duration) -> Self {
+        Self { target, intent, error: None, first_token: None, total, cost: None }
+    }
+}

@@ -1,0 +1,103 @@
+//! Conversations and their messages. May use [`crate::chat`] and [`crate::error`].
+
+use crate::chat::{Message, Scope};
+use crate::error::Result;
+use async_trait::async_trait;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::fmt::Debug;
+
+/// Keeps threads. Every method names its [`Scope`]; another scope's thread does not exist.
+#[async_trait]
+pub trait ThreadStore: Send + Sync + Debug + 'static {
+    /// Creates a thread; with an `id` of the caller's, returns the one that is there.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for an empty or too long id; [`crate::ErrorKind::Storage`].
+    async fn create(&self, scope: &Scope, id: Option<&str>, title: Option<&str>) -> Result<Thread>;
+
+    /// A thread.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`].
+    async fn read(&self, scope: &Scope, id: &str) -> Result<Thread>;
+
+    /// Threads, the one written to last first.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Storage`].
+    async fn list(&self, scope: &Scope, offset: u64, limit: u64) -> Result<Vec<Thread>>;
+
+    /// Deletes a thread and its messages; whether it was there.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Storage`].
+    async fn delete(&self, scope: &Scope, id: &str) -> Result<bool>;
+
+    /// Appends `messages` together; concurrent writers get places of their own and never interleave within one call.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::Storage`], and then none is written.
+    async fn append(&self, scope: &Scope, id: &str, messages: Vec<NewThreadMessage>) -> Result<Vec<ThreadMessage>>;
+
+    /// The newest `limit` messages, oldest of them first; those before place `before`, if given.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`].
+    async fn history(&self, scope: &Scope, id: &str, limit: u64, before: Option<u64>) -> Result<Vec<ThreadMessage>>;
+
+    /// Deletes all threads of the scope; how many messages there were.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Storage`].
+    async fn erase(&self, scope: &Scope) -> Result<u64>;
+}
+
+/// A conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Thread {
+    /// Its id, unique in its scope.
+    pub id: String,
+    /// Its title.
+    pub title: Option<String>,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last written to.
+    pub updated_at: Timestamp,
+    /// How many messages it has.
+    pub messages: u64,
+}
+
+/// A message to be appended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewThreadMessage {
+    /// An id of the caller's; a UUIDv7 is made where there is none.
+    pub id: Option<String>,
+    /// The message.
+    pub message: Message,
+    /// Anything else: provider, model, usage, turn.
+    pub metadata: Map<String, Value>,
+}
+
+impl From<Message> for NewThreadMessage {
+    fn from(message: Message) -> Self {
+        Self { id: None, message, metadata: Map::new() }
+    }
+}
+
+/// A message in its place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ThreadMessage {
+    /// Its id.
+    pub id: String,
+    /// Its place in the thread, counted from 0 without gaps.
+    pub place: u64,
+    /// The message.
+    pub message: Message,
+    /// When it was written.
+    pub created_at: Timestamp,
+    /// Anything else.
+    pub metadata: Map<String, Value>,
+}
