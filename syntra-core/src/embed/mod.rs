@@ -2,7 +2,12 @@
 //!
 //! May use [`crate::chat`], [`crate::error`], and [`crate::transport`] where it talks.
 
-use crate::error::Result;
+mod static_model;
+mod wordpiece;
+
+pub use static_model::StaticEmbedder;
+
+use crate::error::{Error, ErrorKind, Result};
 use async_trait::async_trait;
 use std::fmt::Debug;
 
@@ -33,4 +38,22 @@ pub trait Embedder: Send + Sync + Debug + 'static {
         let mut vectors = self.embed(&[text]).await?;
         vectors.pop().ok_or_else(|| crate::Error::new(crate::ErrorKind::Embedding, "the embedder returned no vector"))
     }
+}
+
+/// The error for a text with nothing to read in it.
+fn nothing_to_embed() -> Error {
+    Error::invalid("there is nothing to embed: the text is empty, or only white space and control characters")
+}
+
+/// The error for a vector that nobody should store.
+fn unusable(what: &str) -> Error {
+    Error::new(ErrorKind::Embedding, format!("the embedding cannot be used: {what}"))
+}
+
+/// Names the text that an error is about, in a batch.
+fn at_place(error: Error, place: usize, of: usize) -> Error {
+    if of < 2 {
+        return error;
+    }
+    Error::new(error.kind(), format!("text {place} of {of}: {}", error.message()))
 }
