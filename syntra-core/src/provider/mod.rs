@@ -3,9 +3,11 @@
 //! May use [`crate::chat`], [`crate::error`] and [`crate::transport`]. A [`Dialect`] is pure: bytes in, words out, so that it can
 //! be fuzzed and benchmarked without a network.
 
+pub mod error_shapes;
+
 use crate::chat::{Event, EventStream, Request, Response};
 use crate::error::Result;
-use crate::transport::Frame;
+use crate::transport::{Frame, Framing};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt::Debug;
@@ -46,6 +48,12 @@ pub trait Dialect: Send + Sync + Debug + 'static {
     /// # Errors
     /// [`crate::ErrorKind::Decode`] when it is no answer; a classified error when it is an error inside a 200.
     fn decode(&self, body: &[u8]) -> Result<Response>;
+
+    /// How this wire's streams are framed when the server does as asked: server-sent events unless a dialect says otherwise. A JSON
+    /// body where events were due is decoded as a whole answer.
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
 
     /// A fresh decoder for one stream.
     fn stream_decoder(&self) -> Box<dyn StreamDecoder>;

@@ -1,15 +1,18 @@
 //! The wire: the HTTP pool, SSE and NDJSON framing, deadlines, redaction. May use [`crate::error`] and [`crate::chat`].
+//!
+//! [`HttpClient`] sends bytes and brings bytes back within [`Deadlines`]; [`FrameDecoder`] cuts a stream of bytes into
+//! [`Frame`]s however the network chopped it; [`retry_after`] reads every way in which servers say when to come back;
+//! [`redact`] and [`Secret`] keep keys out of errors, logs and debug output.
 
-/// One frame of a stream, whatever its framing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Frame {
-    /// The SSE event name; empty for NDJSON, JSON arrays and unnamed events.
-    pub event: String,
-    /// The data: for SSE the joined `data:` lines, for NDJSON one line, for a JSON array one element.
-    pub data: String,
-}
+mod framing;
+mod http;
+mod redact;
+mod retry_after;
 
-/// Cuts `text` to what may be shown: keys and bearer tokens become `[redacted]`, at most 500 characters are kept.
-pub fn redact(text: &str) -> String {
-    text.chars().take(500).collect()
-}
+pub use framing::{DEFAULT_FRAME_LIMIT, Frame, FrameDecoder, Framing};
+pub use http::{Deadlines, HttpClient, HttpReply, HttpResponse, TimeoutStage};
+pub use redact::{Secret, redact};
+pub use retry_after::{parse_duration, retry_after};
+
+#[cfg(test)]
+mod words_tests;

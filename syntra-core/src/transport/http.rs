@@ -1,0 +1,360 @@
+//! HTTP: one pool, deadlines that are told apart, bodies within bounds.
+
+use crate::error::{Error, ErrorKind, Phase, Result};
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use std::error::Error as _;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long each stretch of a call may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deadlines {
+    /// Until the connection stands, TLS included.
+    pub connect: Duration,
+    /// From sending a streamed request to its first content. Whole answers have [`Deadlines::total`] alone.
+    pub first_token: Duration,
+    /// Between two pieces of a stream once content has begun.
+    pub between_chunks: Duration,
+    /// From sending to the end.
+    pub total: Duration,
+}
+
+impl Default for Deadlines {
+    /// 5 s to connect, 60 s to the first token, 60 s between chunks, 600 s in all: reasoning models think for minutes.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_token: Duration::from_secs(60),
+            between_chunks: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+impl Deadlines {
+    /// The same for a quick probe: everything within `total`.
+    pub fn within(total: Duration) -> Self {
+        Self { connect: total.min(Duration::from_secs(5)), first_token: total, between_chunks: total, total }
+    }
+
+    /// Sets [`Deadlines::connect`].
+    pub fn with_connect(mut self, wait: Duration) -> Self {
+        self.connect = wait;
+        self
+    }
+
+    /// Sets [`Deadlines::first_token`].
+    pub fn with_first_token(mut self, wait: Duration) -> Self {
+        self.first_token = wait;
+        self
+    }
+
+    /// Sets [`Deadlines::between_chunks`].
+    pub fn with_between_chunks(mut self, wait: Duration) -> Self {
+        self.between_chunks = wait;
+        self
+    }
+
+    /// Sets [`Deadlines::total`].
+    pub fn with_total(mut self, wait: Duration) -> Self {
+        self.total = wait;
+        self
+    }
+}
+
+/// Which of the [`Deadlines`] passed; the code of the [`ErrorKind::Timeout`] error says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeoutStage {
+    /// [`Deadlines::connect`].
+    Connect,
+    /// [`Deadlines::first_token`].
+    FirstToken,
+    /// [`Deadlines::between_chunks`].
+    BetweenChunks,
+    /// [`Deadlines::total`].
+    Total,
+}
+
+impl TimeoutStage {
+    /// The error's code: `connect_timeout`, `first_token_timeout`, `idle_timeout` or `total_timeout`.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Connect => "connect_timeout",
+            Self::FirstToken => "first_token_timeout",
+            Self::BetweenChunks => "idle_timeout",
+            Self::Total => "total_timeout",
+        }
+    }
+
+    /// The error that says that this deadline, of length `limit`, has passed.
+    pub fn error(self, limit: Duration) -> Error {
+        let what = match self {
+            Self::Connect => "no connection",
+            Self::FirstToken => "no first token",
+            Self::BetweenChunks => "nothing more",
+            Self::Total => "no end of the answer",
+        };
+        Error::new(ErrorKind::Timeout, format!("{what} within {limit:?}")).with_code(self.code())
+    }
+}
+
+/// A pool of connections. Cloning shares the pool; build one and clone it, since building reads the machine's certificates.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: reqwest::Client,
+    connect: Duration,
+    max_body: usize,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct HttpReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names in lower case and their values.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Bytes,
+}
+
+/// An answer whose body is still coming. Dropping it closes the connection.
+#[derive(Debug)]
+pub struct HttpResponse {
+    response: reqwest::Response,
+    max_body: usize,
+    /// The HTTP status.
+    pub status: u16,
+    /// Header names in lower case and their values.
+    pub headers: Vec<(String, String)>,
+}
+
+impl HttpClient {
+    /// The most bytes that a whole body may have unless [`HttpClient::with_max_body`] says otherwise.
+    pub const DEFAULT_MAX_BODY: usize = 64 << 20;
+
+    /// A pool with the default connect deadline. Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`); Mozilla's root
+    /// certificates are added to the machine's, so that it works where there are none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when TLS or a proxy cannot be set up.
+    pub fn new() -> Result<Self> {
+        Self::with_connect_deadline(Deadlines::default().connect)
+    }
+
+    /// A pool whose connections have to stand within `connect`.
+    ///
+    /// # Errors
+    /// As [`HttpClient::new`].
+    pub fn with_connect_deadline(connect: Duration) -> Result<Self> {
+        let roots =
+            webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
+        let client = reqwest::Client::builder()
+            .tls_certs_merge(roots)
+            .connect_timeout(connect)
+            .pool_idle_timeout(Duration::from_secs(90))
+            .pool_max_idle_per_host(50)
+            .user_agent(concat!("syntra/", env!("CARGO_PKG_VERSION")))
+            // Custom authentication headers would travel along, so another host is never followed to.
+            .redirect(reqwest::redirect::Policy::custom(|attempt| {
+                let same = attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin());
+                if same && attempt.previous().len() <= 3 { attempt.follow() } else { attempt.stop() }
+            }))
+            .build()
+            .map_err(|e| Error::new(ErrorKind::Config, format!("the HTTP client cannot be set up: {}", chain(&e))))?;
+        Ok(Self { client, connect, max_body: Self::DEFAULT_MAX_BODY })
+    }
+
+    /// The same pool with another bound, in bytes, on a whole body.
+    pub fn with_max_body(mut self, bytes: usize) -> Self {
+        self.max_body = bytes;
+        self
+    }
+
+    /// Posts `body` as JSON to `url` and returns when the headers of the answer have come. `wait` bounds that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] for an impossible URL or header, [`ErrorKind::Connection`], [`ErrorKind::Timeout`]. A status that
+    /// means failure is no error here.
+    pub async fn post(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+        until: Instant,
+        stage: (TimeoutStage, Duration),
+    ) -> Result<HttpResponse> {
+        let mut map = header_map(headers)?;
+        map.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+        let request = self.client.post(parse(url)?).headers(map).body(body);
+        self.send(request, until, stage).await
+    }
+
+    /// Posts `body` as JSON and returns the whole answer, within [`Deadlines::total`].
+    ///
+    /// # Errors
+    /// As [`HttpClient::post`], and [`ErrorKind::Decode`] when the body passes the bound.
+    pub async fn post_json(
+        &self,
+        url: &str,
+        headers: &[(&str, &str)],
+        body: &serde_json::Value,
+        deadlines: Deadlines,
+    ) -> Result<HttpReply> {
+        let until = Instant::now() + deadlines.total;
+        let stage = (TimeoutStage::Total, deadlines.total);
+        let body = serde_json::to_vec(body)
+            .map_err(|e| Error::new(ErrorKind::InvalidInput, format!("the request is no JSON: {e}")))?;
+        self.post(url, headers, body.into(), until, stage).await?.whole(until, stage).await
+    }
+
+    /// Gets `url` and returns the whole answer, within [`Deadlines::total`].
+    ///
+    /// # Errors
+    /// As [`HttpClient::post_json`].
+    pub async fn get(&self, url: &str, headers: &[(&str, &str)], deadlines: Deadlines) -> Result<HttpReply> {
+        let until = Instant::now() + deadlines.total;
+        let stage = (TimeoutStage::Total, deadlines.total);
+        let request = self.client.get(parse(url)?).headers(header_map(headers)?);
+        self.send(request, until, stage).await?.whole(until, stage).await
+    }
+
+    async fn send(
+        &self,
+        request: reqwest::RequestBuilder,
+        until: Instant,
+        stage: (TimeoutStage, Duration),
+    ) -> Result<HttpResponse> {
+        let response = match timeout_at(until, request.send()).await {
+            Err(_) => return Err(stage.0.error(stage.1).with_phase(Phase::BeforeContent)),
+            Ok(Err(error)) => return Err(self.failed(error)),
+            Ok(Ok(response)) => response,
+        };
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        Ok(HttpResponse { status: response.status().as_u16(), headers, response, max_body: self.max_body })
+    }
+
+    fn failed(&self, error: reqwest::Error) -> Error {
+        let error = error.without_url();
+        if error.is_connect() {
+            let made = if error.is_timeout() {
+                TimeoutStage::Connect.error(self.connect)
+            } else {
+                Error::new(ErrorKind::Connection, format!("the connection could not be made: {}", chain(&error)))
+            };
+            return made.with_phase(Phase::BeforeSend).with_source(error);
+        }
+        if error.is_builder() {
+            return Error::new(ErrorKind::Config, format!("the request cannot be sent: {}", chain(&error)));
+        }
+        broken(error)
+    }
+}
+
+impl HttpResponse {
+    /// The value of the header `name`, given in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+
+    /// The next piece of the body, `None` at its end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] of `stage` when nothing comes before `until`; [`ErrorKind::Connection`] when the connection breaks.
+    pub async fn chunk(&mut self, until: Instant, stage: (TimeoutStage, Duration)) -> Result<Option<Bytes>> {
+        match timeout_at(until, self.response.chunk()).await {
+            Err(_) => Err(stage.0.error(stage.1).with_phase(Phase::BeforeContent)),
+            Ok(Err(error)) => Err(broken(error)),
+            Ok(Ok(chunk)) => Ok(chunk),
+        }
+    }
+
+    /// The whole body.
+    ///
+    /// # Errors
+    /// As [`HttpResponse::chunk`], and [`ErrorKind::Decode`] when it passes the bound.
+    pub async fn whole(mut self, until: Instant, stage: (TimeoutStage, Duration)) -> Result<HttpReply> {
+        let mut body = BytesMut::new();
+        while let Some(chunk) = self.chunk(until, stage).await? {
+            if body.len() + chunk.len() > self.max_body {
+                return Err(Error::new(
+                    ErrorKind::Decode,
+                    format!("the server sent a body of more than {} bytes", self.max_body),
+                )
+                .with_status(self.status)
+                .with_code("body_too_large")
+                .with_phase(Phase::BeforeContent));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(HttpReply { status: self.status, headers: self.headers, body: body.freeze() })
+    }
+
+    /// At most `limit` bytes of the body, for the message of an error; what cannot be read is left out.
+    pub async fn beginning(
+        mut self,
+        limit: usize,
+        until: Instant,
+        stage: (TimeoutStage, Duration),
+    ) -> (u16, Vec<(String, String)>, Bytes) {
+        let mut body = BytesMut::new();
+        while let Ok(Some(chunk)) = self.chunk(until, stage).await {
+            let room = limit.saturating_sub(body.len());
+            body.extend_from_slice(chunk.get(..chunk.len().min(room)).unwrap_or_default());
+            if body.len() >= limit {
+                break;
+            }
+        }
+        (self.status, self.headers, body.freeze())
+    }
+}
+
+fn broken(error: reqwest::Error) -> Error {
+    let error = error.without_url();
+    Error::new(ErrorKind::Connection, format!("the connection broke: {}", chain(&error)))
+        .with_phase(Phase::BeforeContent)
+        .with_source(error)
+}
+
+/// An error and its causes in one line; reqwest's own words alone say little.
+fn chain(error: &reqwest::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    super::redact(&text)
+}
+
+fn parse(url: &str) -> Result<url::Url> {
+    let parsed = url::Url::parse(url).map_err(|e| Error::new(ErrorKind::Config, format!("the URL is wrong: {e}")))?;
+    match parsed.scheme() {
+        "http" | "https" => Ok(parsed),
+        other => Err(Error::new(ErrorKind::Config, format!("the URL has scheme `{other}`; it must be http or https"))),
+    }
+}
+
+fn header_map(headers: &[(&str, &str)]) -> Result<HeaderMap> {
+    let mut map = HeaderMap::with_capacity(headers.len() + 1);
+    for (name, value) in headers {
+        let bad = || {
+            Error::new(
+                ErrorKind::Config,
+                format!("the value of header `{name}` has characters that headers cannot have"),
+            )
+        };
+        let key = HeaderName::from_bytes(name.as_bytes())
+            .map_err(|_| Error::new(ErrorKind::Config, format!("`{name}` is no header name")))?;
+        let mut value = HeaderValue::from_str(value).map_err(|_| bad())?;
+        value.set_sensitive(true);
+        map.insert(key, value);
+    }
+    Ok(map)
+}
