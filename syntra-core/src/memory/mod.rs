@@ -2,8 +2,10 @@
 //!
 //! May use [`crate::chat`], [`crate::error`], [`crate::embed`], [`crate::query`] and [`crate::search`].
 
+mod extract;
 mod types;
 
+pub use extract::{ExtractedFact, extract_facts};
 pub use types::{
     Erased, Memory, MemoryPatch, MemorySource, MemoryStats, MemoryType, NewMemory, Outcome, Page, Remembered,
 };
