@@ -1,10 +1,14 @@
 //! Texts to vectors: the in-package static model, `fastembed`, HTTP embeddings, and a cache over any of them.
 //!
-//! May use [`crate::chat`], [`crate::error`], and [`crate::transport`] where it talks.
+//! May use [`crate::chat`], [`crate::error`], and, where it talks, [`crate::transport`] and the error shapes of [`crate::provider`].
 
+mod cache;
+mod http;
 mod static_model;
 mod wordpiece;
 
+pub use cache::{CachedEmbedder, EmbedCacheStats};
+pub use http::{EmbedApi, HttpEmbedder};
 pub use static_model::StaticEmbedder;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -56,4 +60,38 @@ fn at_place(error: Error, place: usize, of: usize) -> Error {
         return error;
     }
     Error::new(error.kind(), format!("text {place} of {of}: {}", error.message()))
+}
+
+/// Checks what an embedder that is not ours returned: one vector a text, each usable.
+fn check_vectors(vectors: &[Vec<f32>], texts: usize, dimensions: usize) -> Result<()> {
+    if vectors.len() != texts {
+        return Err(unusable(&format!("{} vectors for {texts} texts", vectors.len())).with_code("count_mismatch"));
+    }
+    for (i, vector) in vectors.iter().enumerate() {
+        if vector.len() != dimensions {
+            let what = format!("vector {i} has {} numbers, the model's have {dimensions}", vector.len());
+            return Err(unusable(&what).with_code("wrong_dimension"));
+        }
+        let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+        if !length.is_finite() {
+            return Err(unusable(&format!("vector {i} holds numbers that are not finite")).with_code("not_finite"));
+        }
+        if (length - 1.0).abs() > 1e-3 {
+            return Err(unusable(&format!("vector {i} has length {length:.4}, not 1")).with_code("not_unit_length"));
+        }
+    }
+    Ok(())
+}
+
+/// Scales to length 1 what a server or a model gave; an error for what has no direction.
+fn to_unit(vector: &mut [f32], place: usize) -> Result<()> {
+    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    if !length.is_finite() {
+        return Err(unusable(&format!("vector {place} holds numbers that are not finite")).with_code("not_finite"));
+    }
+    if length < 1e-9 {
+        return Err(unusable(&format!("vector {place} is a zero vector")).with_code("zero_vector"));
+    }
+    vector.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+    Ok(())
 }
