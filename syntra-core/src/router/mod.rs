@@ -2,8 +2,13 @@
 //!
 //! May use [`crate::chat`] and [`crate::error`]. A plan does no I/O and calls no model; it takes microseconds and explains itself.
 
+mod catalogue;
+mod near;
+mod price;
 mod types;
 
+pub use catalogue::{Catalogue, ModelInfo, QualityPrior, WebSearch, cost};
+pub use price::{Price, Rates, Tier, TokenPrice};
 pub use types::{
     CandidateReport, Fleet, Intent, Needs, Plan, Planned, RouteOutcome, RouteQuery, Standing, Target, TargetHealth,
 };
