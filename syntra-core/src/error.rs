@@ -63,7 +63,7 @@ pub enum ErrorKind {
     Config,
     /// A limit that the host set (quota, budget) is reached.
     LimitReached,
-    /// None of these; treated as final.
+    /// None of these: not tried again here, though another target may do better.
     Unknown,
 }
 

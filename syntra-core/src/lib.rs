@@ -21,6 +21,7 @@ mod syntra;
 pub mod testing;
 pub mod thread;
 pub mod transport;
+pub mod voice;
 
 pub use chat::*;
 pub use clock::{Clock, SystemClock};

@@ -147,6 +147,11 @@ impl ResponseBuilder {
         !self.parts.is_empty() || self.refusal.is_some()
     }
 
+    /// The text so far.
+    pub fn text(&self) -> String {
+        self.parts.iter().filter_map(|p| if let Part::Text { text } = p { Some(text.as_str()) } else { None }).collect()
+    }
+
     /// What was consumed so far.
     pub fn usage(&self) -> &Usage {
         &self.usage

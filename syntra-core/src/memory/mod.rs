@@ -2,8 +2,10 @@
 //!
 //! May use [`crate::chat`], [`crate::error`], [`crate::embed`], [`crate::query`] and [`crate::search`].
 
+mod extract;
 mod types;
 
+pub use extract::{ExtractedFact, extract_facts};
 pub use types::{
     Erased, Memory, MemoryPatch, MemorySource, MemoryStats, MemoryType, NewMemory, Outcome, Page, Remembered,
 };
@@ -77,6 +79,15 @@ pub trait MemoryStore: Send + Sync + Debug + 'static {
     /// # Errors
     /// [`crate::ErrorKind::Storage`].
     async fn list(&self, scope: &Scope, filter: &Filter, page: Page) -> Result<Vec<Memory>>;
+
+    /// The names of those who said something in the scope, the most frequent first. They are kept out of the text that is
+    /// embedded as a question, where they mislead, and matched as structure instead. A store that does not know returns none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Storage`].
+    async fn speakers(&self, _scope: &Scope) -> Result<Vec<String>> {
+        Ok(Vec::new())
+    }
 
     /// How many there are.
     ///

@@ -283,4 +283,6 @@ pub struct MemoryStats {
 pub struct Erased {
     /// Memories.
     pub memories: u64,
+    /// Messages of threads.
+    pub messages: u64,
 }

@@ -3,9 +3,20 @@
 //! May use [`crate::chat`], [`crate::error`] and [`crate::query`]. Everything here is derived data in process: it can be rebuilt from
 //! a [`crate::memory::MemoryStore`] and knows nothing of one.
 
+mod bm25;
+mod entities;
+mod graph;
+mod partition;
 mod signals;
+mod text;
+mod top;
+mod vector;
 
+pub use bm25::{Bm25Params, idf};
+pub use partition::Partition;
 pub use signals::{Candidate, Signal, Signals, Strategy};
+pub use text::TextAnalyzer;
+pub use vector::FlatIndex;
 
 use crate::chat::Role;
 use crate::error::Result;

@@ -31,6 +31,8 @@ impl Strategy {
 pub enum Signal {
     /// BM25 score, 0 and up.
     Keyword,
+    /// BM25 score with the constants that the classic formula was made for.
+    ClassicKeyword,
     /// Cosine, -1 to 1.
     Vector,
     /// Entity overlap and hops, 0 and up.

@@ -1,0 +1,186 @@
+//! Which documents name the same things: a graph of documents and entities, walked one or two explicit hops.
+
+use super::entities::{entities_in, entity_key};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Entities in more documents than this say nothing about one of them.
+const MOST_DOCUMENTS: usize = 30;
+/// What of a seed's score one hop hands on: `GAMMA * score / ln(2 + df)`.
+const GAMMA: f32 = 0.8;
+/// The share of that where neither document has the entity as its title.
+const UNTITLED: f32 = 0.3;
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Edge {
+    slot: u32,
+    titled: bool,
+}
+
+/// Documents (by slot) and the entities they name.
+#[derive(Debug, Default)]
+pub(crate) struct EntityGraph {
+    keys: HashMap<Arc<str>, u32>,
+    names: Vec<Option<Arc<str>>>,
+    free: Vec<u32>,
+    edges: Vec<Vec<Edge>>,
+    forward: Vec<Box<[u32]>>,
+}
+
+impl EntityGraph {
+    /// Adds the entities of a document to an empty slot.
+    pub(crate) fn insert(&mut self, slot: u32, text: &str, title: Option<&str>) {
+        let mut entities: Vec<(u32, bool)> = Vec::new();
+        if let Some(title) = title {
+            let key = entity_key(title);
+            if !key.is_empty() {
+                entities.push((self.intern(&key), true));
+            }
+        }
+        for key in entities_in(text) {
+            let entity = self.intern(&key);
+            if !entities.iter().any(|(e, _)| *e == entity) {
+                entities.push((entity, false));
+            }
+        }
+        for &(entity, titled) in &entities {
+            if let Some(list) = self.edges.get_mut(entity as usize) {
+                let at = list.partition_point(|e| e.slot < slot);
+                list.insert(at, Edge { slot, titled });
+            }
+        }
+        let place = slot as usize;
+        if self.forward.len() <= place {
+            self.forward.resize_with(place + 1, Default::default);
+        }
+        if let Some(forward) = self.forward.get_mut(place) {
+            *forward = entities.into_iter().map(|(e, _)| e).collect();
+        }
+    }
+
+    /// Takes a document out.
+    pub(crate) fn remove(&mut self, slot: u32) {
+        let Some(forward) = self.forward.get_mut(slot as usize).map(std::mem::take) else { return };
+        for &entity in &forward {
+            let Some(list) = self.edges.get_mut(entity as usize) else { continue };
+            if let Ok(at) = list.binary_search_by_key(&slot, |e| e.slot) {
+                list.remove(at);
+            }
+            if list.is_empty() {
+                *list = Vec::new();
+                if let Some(name) = self.names.get_mut(entity as usize).and_then(Option::take) {
+                    self.keys.remove(&name);
+                    self.free.push(entity);
+                }
+            }
+        }
+    }
+
+    fn intern(&mut self, key: &str) -> u32 {
+        if let Some(&entity) = self.keys.get(key) {
+            return entity;
+        }
+        let name: Arc<str> = Arc::from(key);
+        let entity = match self.free.pop() {
+            Some(entity) => {
+                if let Some(place) = self.names.get_mut(entity as usize) {
+                    *place = Some(Arc::clone(&name));
+                }
+                entity
+            }
+            None => {
+                self.names.push(Some(Arc::clone(&name)));
+                self.edges.push(Vec::new());
+                (self.names.len() - 1) as u32
+            }
+        };
+        self.keys.insert(name, entity);
+        entity
+    }
+
+    /// The entities of a question that some document names.
+    pub(crate) fn named(&self, names: &[String], text: &str) -> Vec<u32> {
+        let mut found: Vec<u32> = Vec::new();
+        for key in names.iter().map(|name| entity_key(name)).chain(entities_in(text)) {
+            if let Some(&entity) = self.keys.get(key.as_str())
+                && !found.contains(&entity)
+            {
+                found.push(entity);
+            }
+        }
+        found
+    }
+
+    /// The share of `entities` that the document names.
+    pub(crate) fn overlap(&self, slot: u32, entities: &[u32]) -> f32 {
+        let Some(of) = self.forward.get(slot as usize) else { return 0.0 };
+        if entities.is_empty() {
+            return 0.0;
+        }
+        entities.iter().filter(|e| of.contains(e)).count() as f32 / entities.len() as f32
+    }
+
+    /// What documents gain by sharing an entity with a seed (slot and score), best seed first: for each shared entity
+    /// `GAMMA * score / ln(2 + df)`, and less of it where the entity is neither document's title.
+    pub(crate) fn hop(&self, seeds: &[(u32, f32)]) -> HashMap<u32, f32> {
+        let mut gains: HashMap<u32, f32> = HashMap::new();
+        for &(seed, score) in seeds {
+            let Some(entities) = self.forward.get(seed as usize) else { continue };
+            for &entity in entities {
+                let Some(list) = self.edges.get(entity as usize) else { continue };
+                if list.len() < 2 || list.len() > MOST_DOCUMENTS {
+                    continue;
+                }
+                let gain = GAMMA * score / (2.0 + list.len() as f32).ln();
+                let seed_titled = list.iter().any(|e| e.slot == seed && e.titled);
+                for edge in list.iter().filter(|e| e.slot != seed) {
+                    let share = if seed_titled || edge.titled { 1.0 } else { UNTITLED };
+                    let held = gains.entry(edge.slot).or_insert(0.0);
+                    *held = held.max(gain * share);
+                }
+            }
+        }
+        gains
+    }
+
+    /// Documents that name one of `entities`, the rarer the more.
+    pub(crate) fn naming(&self, entities: &[u32]) -> HashMap<u32, f32> {
+        let mut gains: HashMap<u32, f32> = HashMap::new();
+        for entity in entities {
+            let Some(list) = self.edges.get(*entity as usize) else { continue };
+            if list.len() > MOST_DOCUMENTS {
+                continue;
+            }
+            let gain = GAMMA / (2.0 + list.len() as f32).ln();
+            for edge in list {
+                *gains.entry(edge.slot).or_insert(0.0) += gain * if edge.titled { 1.0 } else { UNTITLED };
+            }
+        }
+        gains
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let names: usize = self.names.iter().flatten().map(|n| n.len() + 40).sum();
+        let edges: usize = self.edges.iter().map(|e| e.capacity() * 8 + 24).sum();
+        let forward: usize = self.forward.iter().map(|f| f.len() * 4 + 16).sum();
+        names + edges + forward
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_hop_reaches_what_shares_a_name() {
+        let mut graph = EntityGraph::default();
+        graph.insert(0, "The film was made by Jane Roe.", Some("Red Door"));
+        graph.insert(1, "Jane Roe was born in Oslo.", Some("Jane Roe"));
+        graph.insert(2, "Nothing to see here.", Some("Elsewhere"));
+        let gains = graph.hop(&[(0, 1.0)]);
+        assert!((gains[&1] - 0.8 / 4f32.ln()).abs() < 1e-6, "{gains:?}");
+        assert!(!gains.contains_key(&2));
+        graph.remove(1);
+        assert!(graph.hop(&[(0, 1.0)]).is_empty());
+    }
+}

@@ -1,0 +1,152 @@
+//! What a partition keeps of a document beside its terms, vector and entities.
+
+use crate::chat::Role;
+use crate::memory::MemoryType;
+use crate::search::IndexDocument;
+use crate::search::text::{TextAnalyzer, is_stop_word};
+use jiff::Timestamp;
+
+/// Words that tell a time. Sorted.
+const TIME_WORDS: &[&str] = &[
+    "ago",
+    "april",
+    "august",
+    "autumn",
+    "christmas",
+    "day",
+    "days",
+    "december",
+    "easter",
+    "evening",
+    "fall",
+    "february",
+    "friday",
+    "halloween",
+    "january",
+    "july",
+    "june",
+    "last",
+    "march",
+    "monday",
+    "month",
+    "months",
+    "morning",
+    "next",
+    "november",
+    "october",
+    "recently",
+    "saturday",
+    "september",
+    "soon",
+    "spring",
+    "summer",
+    "sunday",
+    "thanksgiving",
+    "thursday",
+    "today",
+    "tomorrow",
+    "tonight",
+    "tuesday",
+    "wednesday",
+    "week",
+    "weekend",
+    "weeks",
+    "winter",
+    "year",
+    "years",
+    "yesterday",
+];
+
+const MONTHS: [&str; 12] = [
+    "january",
+    "february",
+    "march",
+    "april",
+    "may",
+    "june",
+    "july",
+    "august",
+    "september",
+    "october",
+    "november",
+    "december",
+];
+
+/// How much a term of each field counts.
+pub(super) const TEXT_WEIGHT: f32 = 1.0;
+pub(super) const TITLE_WEIGHT: f32 = 1.0;
+pub(super) const CONTEXT_WEIGHT: f32 = 1.0;
+
+#[derive(Debug)]
+pub(super) struct Document {
+    pub(super) id: Box<str>,
+    pub(super) kind: MemoryType,
+    pub(super) role: Option<Role>,
+    pub(super) speaker: Option<u32>,
+    pub(super) conversation: Option<u32>,
+    /// Its place in its conversation.
+    pub(super) position: u32,
+    pub(super) said_at: Option<Timestamp>,
+    pub(super) created_at: Timestamp,
+    pub(super) reliability: Option<f32>,
+    pub(super) access_count: u64,
+    pub(super) content_words: u32,
+    pub(super) is_question: bool,
+    pub(super) time_cue: bool,
+}
+
+impl Document {
+    /// When it was said, or else remembered.
+    pub(super) fn at(&self) -> Timestamp {
+        self.said_at.unwrap_or(self.created_at)
+    }
+}
+
+/// What reading a text once tells.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    pub(super) terms: Vec<(String, f32)>,
+    pub(super) content_words: u32,
+    pub(super) is_question: bool,
+    pub(super) time_cue: bool,
+}
+
+/// Reads a document: the weighted terms of its text, title, speaker and date, and what its text is like.
+pub(super) fn read(analyzer: &TextAnalyzer, doc: &IndexDocument<'_>) -> Reading {
+    let mut reading = Reading::default();
+    analyzer.each_word(doc.text, &mut |word, term| {
+        reading.terms.push((term.to_owned(), TEXT_WEIGHT));
+        if !is_stop_word(word) {
+            reading.content_words += 1;
+        }
+        let year = word.len() == 4
+            && (word.starts_with("19") || word.starts_with("20"))
+            && word.bytes().all(|b| b.is_ascii_digit());
+        if year || TIME_WORDS.binary_search(&word).is_ok() {
+            reading.time_cue = true;
+        }
+    });
+    reading.is_question = doc.text.trim_end().ends_with(['?', '？', '؟']);
+    let fields = [doc.title.map(|t| (t, TITLE_WEIGHT)), doc.speaker.map(|s| (s, CONTEXT_WEIGHT))];
+    for (text, weight) in fields.into_iter().flatten() {
+        analyzer.each_term(text, &mut |term| reading.terms.push((term.to_owned(), weight)));
+    }
+    if doc.speaker.is_some()
+        && let Some(at) = doc.said_at
+    {
+        let date = at.to_zoned(jiff::tz::TimeZone::UTC).date();
+        let month = MONTHS.get((date.month() - 1).max(0) as usize).copied().unwrap_or("");
+        analyzer.each_term(month, &mut |term| reading.terms.push((term.to_owned(), CONTEXT_WEIGHT)));
+        reading.terms.push((date.day().to_string(), CONTEXT_WEIGHT));
+        reading.terms.push((date.year().to_string(), CONTEXT_WEIGHT));
+    }
+    reading
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn time_words_are_sorted() {
+        assert!(super::TIME_WORDS.is_sorted());
+    }
+}

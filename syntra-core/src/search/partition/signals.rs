@@ -1,0 +1,171 @@
+//! Every signal that can be computed of a document for a question.
+
+use super::Partition;
+use super::document::Document;
+use super::find::{Found, found};
+use crate::chat::Role;
+use crate::search::bm25::{Bm25Params, QueryTerm, idf};
+use crate::search::vector::{dot, normalised};
+use crate::search::{Candidate, SearchQuery, Signal, Signals, text};
+use std::collections::HashMap;
+
+struct Context<'a> {
+    partition: &'a Partition,
+    query: &'a SearchQuery<'a>,
+    found: &'a Found,
+    vector: Option<Vec<f32>>,
+    /// Speakers named in the question.
+    named: Vec<u32>,
+    /// The terms of each exact string asked for.
+    exact: Vec<Vec<Option<u32>>>,
+    conversation_terms: Vec<QueryTerm>,
+    conversation_average: f32,
+}
+
+pub(super) fn compute(partition: &Partition, ids: &[String], query: &SearchQuery<'_>) -> Vec<Candidate> {
+    let words_only = SearchQuery { vector: None, ..query.clone() };
+    let Ok(found) = found(partition, query).or_else(|_| found(partition, &words_only)) else { return Vec::new() };
+    let context = Context::new(partition, query, &found);
+    let mut conversations: HashMap<u32, f32> = HashMap::new();
+    ids.iter()
+        .filter_map(|id| {
+            let slot = *partition.by_id.get(id.as_str())?;
+            let doc = partition.document(slot)?;
+            let mut signals = Signals::new();
+            context.relevance(slot, doc, &mut signals);
+            context.neighbours(slot, doc, &mut signals);
+            if let Some(conversation) = doc.conversation
+                && partition.conversations.get(conversation as usize).is_some_and(|c| c.slots.len() > 1)
+            {
+                let score = *conversations.entry(conversation).or_insert_with(|| context.conversation(conversation));
+                signals.set(Signal::Conversation, score);
+            }
+            context.nature(doc, &mut signals);
+            Some(Candidate { id: id.clone(), found_by: Vec::new(), signals })
+        })
+        .collect()
+}
+
+impl<'a> Context<'a> {
+    fn new(partition: &'a Partition, query: &'a SearchQuery<'a>, found: &'a Found) -> Self {
+        let vector = query.vector.and_then(|v| normalised(partition.dimensions, v).ok());
+        let asked = text::words(query.text);
+        let named = partition
+            .speakers
+            .iter()
+            .enumerate()
+            .filter(|(_, s)| s.documents > 0 && s.words.first().is_some_and(|first| asked.contains(first)))
+            .map(|(at, _)| at as u32)
+            .collect();
+        let exact = query
+            .analysis
+            .exact
+            .iter()
+            .map(|s| partition.analyzer.terms(s).iter().map(|t| partition.words.term(t)).collect())
+            .collect();
+        let conversations = partition.conversations.iter().filter(|c| !c.slots.is_empty());
+        let (count, length) = conversations.fold((0usize, 0.0), |(n, l), c| (n + 1, l + c.length));
+        let conversation_terms = found
+            .terms
+            .iter()
+            .map(|t| QueryTerm {
+                term: t.term,
+                idf: idf(count, partition.conversation_df.get(&t.term).copied().unwrap_or(0) as usize),
+            })
+            .collect();
+        let conversation_average = if count == 0 { 0.0 } else { (length / count as f64) as f32 };
+        Self { partition, query, found, vector, named, exact, conversation_terms, conversation_average }
+    }
+
+    /// Words, vector, entities and exact strings of the document itself.
+    fn relevance(&self, slot: u32, doc: &Document, signals: &mut Signals) {
+        let words = &self.partition.words;
+        if !self.found.terms.is_empty() {
+            signals.set(Signal::Keyword, words.score_one(slot, &self.found.terms, Bm25Params::default()));
+            signals.set(Signal::ClassicKeyword, words.score_one(slot, &self.found.terms, Bm25Params::CLASSIC));
+        }
+        if let (Some(query), Some(vector)) = (&self.vector, self.partition.vectors.get(slot)) {
+            signals.set(Signal::Vector, dot(query, vector));
+        }
+        if let Some(gain) = self.found.graph.get(&slot) {
+            signals.set(Signal::Graph, *gain);
+        }
+        if !self.found.entities.is_empty() {
+            signals.set(Signal::Entity, self.partition.graph.overlap(slot, &self.found.entities));
+        }
+        if !self.exact.is_empty() {
+            let has = |terms: &Vec<Option<u32>>| {
+                !terms.is_empty() && terms.iter().all(|t| t.is_some_and(|t| words.tf(slot, t) > 0.0))
+            };
+            let share = self.exact.iter().filter(|terms| has(terms)).count() as f32 / self.exact.len() as f32;
+            signals.set(Signal::Exact, share);
+        }
+        if let (Some(time), Some(at)) = (&self.query.analysis.time, doc.said_at) {
+            signals.set(Signal::Time, f32::from(u8::from(at >= time.from && at < time.to)));
+        }
+    }
+
+    /// The text of the one before, this one and the one after, as one.
+    fn neighbours(&self, slot: u32, doc: &Document, signals: &mut Signals) {
+        let Some(conversation) = doc.conversation else { return };
+        if !self.partition.conversations.get(conversation as usize).is_some_and(|c| c.neighbourly()) {
+            return;
+        }
+        let words = &self.partition.words;
+        let beside = [-1, 1].map(|offset| self.partition.neighbour(conversation, doc.position, offset));
+        let window = [Some(slot), beside[0], beside[1]];
+        if !self.found.terms.is_empty() {
+            let length: f32 = window.iter().flatten().map(|s| words.length(*s)).sum();
+            let average = 3.0 * words.average();
+            let score = self.found.terms.iter().map(|t| {
+                let tf: f32 = window.iter().flatten().map(|s| words.tf(*s, t.term)).sum();
+                t.idf * Bm25Params::default().saturate(tf, length, average)
+            });
+            signals.set(Signal::WindowKeyword, score.sum());
+        }
+        if let Some(query) = &self.vector {
+            let mut sum = vec![0.0f32; self.partition.dimensions];
+            for vector in window.iter().flatten().filter_map(|s| self.partition.vectors.get(*s)) {
+                for (total, x) in sum.iter_mut().zip(vector) {
+                    *total += x;
+                }
+            }
+            let norm = dot(&sum, &sum).sqrt();
+            if norm > 1e-6 {
+                signals.set(Signal::WindowVector, dot(query, &sum) / norm);
+            }
+        }
+    }
+
+    fn conversation(&self, conversation: u32) -> f32 {
+        let Some(of) = self.partition.conversations.get(conversation as usize) else { return 0.0 };
+        let score = self.conversation_terms.iter().map(|t| {
+            let tf = of.terms.get(&t.term).copied().unwrap_or(0.0);
+            t.idf * Bm25Params::default().saturate(tf, of.length as f32, self.conversation_average)
+        });
+        score.sum()
+    }
+
+    /// What the document is like, whatever is asked.
+    fn nature(&self, doc: &Document, signals: &mut Signals) {
+        signals.set(Signal::Length, doc.content_words as f32);
+        signals.set(Signal::IsQuestion, f32::from(u8::from(doc.is_question)));
+        signals.set(Signal::TimeCue, f32::from(u8::from(doc.time_cue)));
+        if let Some(speaker) = doc.speaker
+            && !self.named.is_empty()
+        {
+            signals.set(Signal::Speaker, f32::from(u8::from(self.named.contains(&speaker))));
+        }
+        match doc.role {
+            Some(Role::User) => signals.set(Signal::UserSaid, 1.0),
+            Some(Role::Assistant) => signals.set(Signal::UserSaid, 0.0),
+            _ => {}
+        }
+        let age = self.query.now.duration_since(doc.at()).as_secs_f64() / 86_400.0;
+        signals.set(Signal::AgeDays, age.max(0.0) as f32);
+        signals.set(Signal::AccessCount, doc.access_count as f32);
+        if let Some(reliability) = doc.reliability {
+            signals.set(Signal::Reliability, reliability.clamp(0.0, 1.0));
+        }
+    }
+}

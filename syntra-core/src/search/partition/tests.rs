@@ -1,0 +1,207 @@
+//! A partition, after any series of writes, equals one that was built from what is left.
+
+use super::Partition;
+use crate::chat::Role;
+use crate::memory::MemoryType;
+use crate::query::QueryAnalysis;
+use crate::search::{Bm25Params, Candidate, Filter, IndexDocument, SearchQuery, Signal, Strategy, TextAnalyzer, idf};
+use jiff::Timestamp;
+use proptest::prelude::*;
+use proptest::strategy::Strategy as _;
+use std::collections::BTreeMap;
+
+const WORDS: &[&str] = &["red", "green", "blue", "Ada", "Bob", "house", "garden", "river", "2023", "readFile"];
+
+fn doc<'a>(id: &'a str, text: &'a str) -> IndexDocument<'a> {
+    IndexDocument {
+        id,
+        kind: MemoryType::Episodic,
+        text,
+        title: None,
+        speaker: None,
+        role: None,
+        conversation: None,
+        said_at: None,
+        created_at: Timestamp::UNIX_EPOCH,
+        reliability: None,
+        access_count: 0,
+        vector: None,
+    }
+}
+
+fn ask<T>(text: &str, vector: Option<&[f32]>, filter: &Filter, f: impl FnOnce(&SearchQuery<'_>) -> T) -> T {
+    let analysis = QueryAnalysis::default();
+    f(&SearchQuery { text, analysis: &analysis, vector, filter, now: Timestamp::UNIX_EPOCH, limit: 100 })
+}
+
+#[derive(Clone, Debug)]
+enum Write {
+    Upsert { id: u8, words: Vec<usize>, conversation: Option<u8>, vector: Option<[f32; 2]> },
+    Remove(u8),
+}
+
+fn writes() -> impl proptest::strategy::Strategy<Value = Vec<Write>> {
+    let words = proptest::collection::vec(0..WORDS.len(), 0..8);
+    let vector = proptest::option::of((0.1f32..1.0, -1.0f32..1.0).prop_map(|(x, y)| [x, y]));
+    let upsert = (0u8..12, words, proptest::option::of(0u8..3), vector)
+        .prop_map(|(id, words, conversation, vector)| Write::Upsert { id, words, conversation, vector });
+    proptest::collection::vec(prop_oneof![3 => upsert, 1 => (0u8..12).prop_map(Write::Remove)], 1..60)
+}
+
+/// BM25 as the books have it, over whole texts.
+fn naive_bm25(texts: &BTreeMap<String, String>, query: &str) -> BTreeMap<String, f32> {
+    let analyzer = TextAnalyzer::default();
+    let documents: BTreeMap<&String, Vec<String>> = texts.iter().map(|(id, t)| (id, analyzer.terms(t))).collect();
+    let average = documents.values().map(Vec::len).sum::<usize>() as f32 / documents.len().max(1) as f32;
+    let mut scores = BTreeMap::new();
+    for term in analyzer.query_terms(query) {
+        let df = documents.values().filter(|d| d.contains(&term)).count();
+        for (id, words) in &documents {
+            let tf = words.iter().filter(|w| **w == term).count() as f32;
+            if tf > 0.0 {
+                let part = Bm25Params::default().saturate(tf, words.len() as f32, average);
+                *scores.entry((*id).clone()).or_insert(0.0) += idf(documents.len(), df) * part;
+            }
+        }
+    }
+    scores
+}
+
+proptest! {
+    #[test]
+    fn any_series_of_writes_is_exact(writes in writes(), asked in proptest::collection::vec(0..WORDS.len(), 1..4)) {
+        let mut partition = Partition::new(2);
+        let mut left: BTreeMap<String, String> = BTreeMap::new();
+        let mut details: Vec<(String, Option<String>, Option<[f32; 2]>)> = Vec::new();
+        for write in &writes {
+            match write {
+                Write::Upsert { id, words, conversation, vector } => {
+                    let text = words.iter().map(|w| WORDS[*w]).collect::<Vec<_>>().join(" ");
+                    let (id, conversation) = (id.to_string(), conversation.map(|c| c.to_string()));
+                    partition.upsert(&IndexDocument {
+                        conversation: conversation.as_deref(),
+                        vector: vector.as_ref().map(|v| &v[..]),
+                        ..doc(&id, &text)
+                    })?;
+                    left.insert(id.clone(), text);
+                    // A document that changes its conversation goes to its end; one that stays keeps its place.
+                    let detail = (id.clone(), conversation, *vector);
+                    match details.iter().position(|(i, c, _)| *i == id && *c == detail.1) {
+                        Some(at) => details[at] = detail,
+                        None => {
+                            details.retain(|(i, ..)| *i != id);
+                            details.push(detail);
+                        }
+                    }
+                }
+                Write::Remove(id) => {
+                    let id = id.to_string();
+                    prop_assert_eq!(partition.remove(&id), left.remove(&id).is_some());
+                    details.retain(|(i, ..)| *i != id);
+                }
+            }
+        }
+        prop_assert_eq!(partition.len(), left.len());
+
+        let query = asked.iter().map(|w| WORDS[*w]).collect::<Vec<_>>().join(" ");
+        let filter = Filter::default();
+        let found = ask(&query, None, &filter, |q| partition.search(Strategy::Keyword, q))?;
+        let expected = naive_bm25(&left, &query);
+        prop_assert_eq!(found.len(), expected.len());
+        for candidate in &found {
+            let score = candidate.signals.get(Signal::Keyword).unwrap();
+            prop_assert!((score - expected[&candidate.id]).abs() < 1e-4, "{} {} {:?}", candidate.id, score, expected);
+        }
+
+        let mut fresh = Partition::new(2);
+        for (id, conversation, vector) in &details {
+            fresh.upsert(&IndexDocument {
+                conversation: conversation.as_deref(),
+                vector: vector.as_ref().map(|v| &v[..]),
+                ..doc(id, &left[id])
+            })?;
+        }
+        let ids: Vec<String> = left.keys().cloned().collect();
+        let (a, b) = ask(&query, Some(&[0.6, 0.8]), &filter, |q| (partition.signals(&ids, q), fresh.signals(&ids, q)));
+        prop_assert_eq!(a.len(), ids.len());
+        for (a, b) in a.iter().zip(&b) {
+            prop_assert_eq!(&a.id, &b.id);
+            // Which of equally good documents is a seed of the graph depends on the order of writing.
+            let of = |c: &Candidate| c.signals.iter().filter(|(s, _)| *s != Signal::Graph).collect::<BTreeMap<_, _>>();
+            let (left, right) = (of(a), of(b));
+            prop_assert_eq!(left.keys().collect::<Vec<_>>(), right.keys().collect::<Vec<_>>());
+            for (signal, value) in left {
+                prop_assert!((value - right[&signal]).abs() < 1e-3, "{:?} {} {}", signal, value, right[&signal]);
+            }
+        }
+    }
+}
+
+#[test]
+fn filters_apply_before_the_search() {
+    let mut partition = Partition::new(2);
+    for i in 0..200 {
+        let id = format!("other{i}");
+        partition.upsert(&IndexDocument { vector: Some(&[1.0, 0.0]), ..doc(&id, "garden garden") }).unwrap();
+    }
+    partition
+        .upsert(&IndexDocument {
+            kind: MemoryType::Profile,
+            vector: Some(&[0.0, 1.0]),
+            ..doc("one", "a garden far away")
+        })
+        .unwrap();
+    let filter = Filter { kinds: vec![MemoryType::Profile], ..Filter::default() };
+    for strategy in [Strategy::Keyword, Strategy::Vector, Strategy::Recent, Strategy::Profile] {
+        let analysis = QueryAnalysis::default();
+        let query = SearchQuery {
+            text: "garden",
+            analysis: &analysis,
+            vector: Some(&[1.0, 0.0]),
+            filter: &filter,
+            now: Timestamp::UNIX_EPOCH,
+            limit: 1,
+        };
+        let found = partition.search(strategy, &query).unwrap();
+        assert_eq!(found.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["one"], "{strategy:?}");
+    }
+}
+
+#[test]
+fn neighbours_help_between_people_and_not_beside_an_assistant() {
+    let texts = ["What did you paint?", "A sunrise.", "Lovely!"];
+    for (role, expected) in [(None, true), (Some(Role::Assistant), false)] {
+        let mut partition = Partition::new(2);
+        for (i, text) in texts.iter().enumerate() {
+            let id = i.to_string();
+            partition.upsert(&IndexDocument { conversation: Some("c"), role, ..doc(&id, text) }).unwrap();
+        }
+        let found = ask("paint", None, &Filter::default(), |q| partition.signals(&["1".into()], q));
+        let signals = &found[0].signals;
+        assert_eq!(signals.get(Signal::Keyword), Some(0.0));
+        assert_eq!(signals.get(Signal::WindowKeyword).is_some_and(|s| s > 0.0), expected);
+        assert!(signals.get(Signal::Conversation).is_some_and(|s| s > 0.0));
+    }
+}
+
+#[test]
+fn what_is_absent_is_absent() {
+    let mut partition = Partition::new(2);
+    partition.upsert(&doc("a", "red")).unwrap();
+    let found = ask("red", Some(&[1.0, 0.0]), &Filter::default(), |q| partition.signals(&["a".into(), "b".into()], q));
+    assert_eq!(found.len(), 1);
+    for absent in [Signal::Vector, Signal::WindowVector, Signal::Conversation, Signal::Reliability, Signal::UserSaid] {
+        assert_eq!(found[0].signals.get(absent), None, "{absent:?}");
+    }
+}
+
+#[test]
+fn a_wrong_vector_changes_nothing() {
+    let mut partition = Partition::new(2);
+    partition.upsert(&IndexDocument { vector: Some(&[1.0, 0.0]), ..doc("a", "red") }).unwrap();
+    for wrong in [&[1.0][..], &[0.0, 0.0], &[f32::NAN, 1.0]] {
+        assert!(partition.upsert(&IndexDocument { vector: Some(wrong), ..doc("a", "green") }).is_err());
+    }
+    let found = ask("red", None, &Filter::default(), |q| partition.search(Strategy::Keyword, q)).unwrap();
+    assert_eq!(found.len(), 1);
+}
