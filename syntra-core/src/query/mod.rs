@@ -2,6 +2,18 @@
 //!
 //! May use [`crate::chat`] and [`crate::error`]. Word-boundary and Unicode aware: `go` never matches `good`.
 
+mod analyse;
+mod entities;
+mod intent;
+mod rewrite;
+mod time;
+mod time_words;
+mod words;
+
+pub use analyse::analyse;
+pub use rewrite::{Rewrite, rewrite};
+pub use time::resolve_statement_time;
+
 use crate::memory::MemoryType;
 use jiff::Timestamp;
 use serde::Serialize;
