@@ -3,7 +3,11 @@
 //! May use [`crate::chat`], [`crate::error`] and [`crate::transport`]. A [`Dialect`] is pure: bytes in, words out, so that it can
 //! be fuzzed and benchmarked without a network.
 
+pub mod anthropic;
+mod encoding;
 pub mod error_shapes;
+pub mod gemini;
+pub mod ollama;
 
 use crate::chat::{Event, EventStream, Request, Response};
 use crate::error::Result;
