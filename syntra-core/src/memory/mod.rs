@@ -3,9 +3,13 @@
 //! May use [`crate::chat`], [`crate::error`], [`crate::embed`], [`crate::query`] and [`crate::search`].
 
 mod extract;
+mod recall;
+#[cfg(test)]
+mod recall_tests;
 mod types;
 
 pub use extract::{ExtractedFact, extract_facts};
+pub use recall::{Memories, Recall, RecallRequest, Recalled, StrategyReport};
 pub use types::{
     Erased, Memory, MemoryPatch, MemorySource, MemoryStats, MemoryType, NewMemory, Outcome, Page, Remembered,
 };

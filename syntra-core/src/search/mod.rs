@@ -7,6 +7,7 @@ mod bm25;
 mod entities;
 mod graph;
 mod partition;
+mod rank;
 mod signals;
 mod text;
 mod top;
@@ -14,8 +15,10 @@ mod vector;
 
 pub use bm25::{Bm25Params, idf};
 pub use partition::Partition;
+pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights};
 pub use signals::{Candidate, Signal, Signals, Strategy};
 pub use text::TextAnalyzer;
+pub(crate) use text::words;
 pub use vector::FlatIndex;
 
 use crate::chat::Role;

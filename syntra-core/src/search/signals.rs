@@ -63,10 +63,12 @@ pub enum Signal {
     TimeCue,
     /// Share of the exact strings found.
     Exact,
-    /// Shared topics, as a share.
+    /// The share of the question's keywords that it has.
     Topic,
-    /// Shared entities, as a share.
+    /// The share of the question's entities that it names.
     Entity,
+    /// 1 when it is program code.
+    Code,
 }
 
 /// The signals that a candidate has; what is absent is absent, not zero.

@@ -1,0 +1,521 @@
+//! Remembering and recalling: the embedder, the store's strategies side by side, and one ranking over what they find.
+
+use super::{Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered};
+use crate::chat::Scope;
+use crate::clock::Clock;
+use crate::embed::Embedder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::query::{self, QueryAnalysis};
+use crate::search::{Candidate, Filter, HybridRanker, RankQuery, SearchQuery, Signal, Strategy};
+use futures::future::join_all;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How many texts go to the embedder in one call.
+const BATCH: usize = 256;
+/// A text longer than this many characters is embedded piece by piece.
+const PIECE_CHARS: usize = 600;
+/// How many pieces of a text are embedded; what comes after them is found by its words.
+const MOST_PIECES: usize = 16;
+/// How many candidates the two relevance strategies may each return, the graph, the profile, and the newest.
+const RELEVANCE_POOL: usize = 150;
+const GRAPH_POOL: usize = 50;
+const PROFILE_POOL: usize = 20;
+const RECENT_POOL: usize = 10;
+/// How many candidates are ranked.
+const MOST_CANDIDATES: usize = 400;
+/// How many memories one recall returns at the most.
+const MOST_RECALLED: usize = 200;
+
+/// What is to be recalled.
+///
+/// ```
+/// use syntra_core::memory::RecallRequest;
+/// let request = RecallRequest::new("Where does Ada live?").with_limit(5);
+/// assert_eq!(request.limit, 5);
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RecallRequest {
+    /// The question.
+    pub text: String,
+    /// How many memories to return, 1 to 200; 10 where nothing is said.
+    pub limit: usize,
+    /// What to search within.
+    pub filter: Filter,
+    /// The strategies to use; all five where nothing is said.
+    pub strategies: Vec<Strategy>,
+    /// The time of asking; the clock's where nothing is said.
+    pub now: Option<Timestamp>,
+    /// The time zone that words like "yesterday" are meant in; UTC where nothing is said.
+    pub time_zone: Option<TimeZone>,
+}
+
+impl RecallRequest {
+    /// A question over everything, with all strategies.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            limit: 10,
+            filter: Filter::default(),
+            strategies: Strategy::ALL.to_vec(),
+            now: None,
+            time_zone: None,
+        }
+    }
+
+    /// Sets how many memories to return.
+    pub fn with_limit(mut self, limit: usize) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Sets what to search within.
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = filter;
+        self
+    }
+
+    /// Sets the strategies to use.
+    pub fn with_strategies(mut self, strategies: impl IntoIterator<Item = Strategy>) -> Self {
+        self.strategies = strategies.into_iter().collect();
+        self
+    }
+
+    /// Sets the time of asking.
+    pub fn with_now(mut self, now: Timestamp) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// Sets the time zone of the one who asks.
+    pub fn with_time_zone(mut self, zone: TimeZone) -> Self {
+        self.time_zone = Some(zone);
+        self
+    }
+}
+
+/// A memory that was recalled, and why.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Recalled {
+    /// The memory.
+    pub memory: Memory,
+    /// The sum of `parts`.
+    pub score: f32,
+    /// What each signal contributed.
+    pub parts: Vec<(Signal, f32)>,
+    /// The strategies that found it.
+    pub found_by: Vec<Strategy>,
+}
+
+/// What became of one strategy.
+#[derive(Clone, Debug, Serialize)]
+pub struct StrategyReport {
+    /// The strategy.
+    pub strategy: Strategy,
+    /// How many candidates it found.
+    pub found: usize,
+    /// How long it took, in microseconds.
+    pub elapsed_us: u64,
+    /// How it failed, if it did; the others are not affected.
+    pub error: Option<Error>,
+}
+
+/// What a recall found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Recall {
+    /// The memories, best first.
+    pub items: Vec<Recalled>,
+    /// What was understood of the question.
+    pub analysis: QueryAnalysis,
+    /// One report a strategy, in the order asked for.
+    pub strategies: Vec<StrategyReport>,
+    /// How many candidates the strategies found together.
+    pub before_dedup: usize,
+    /// How many of them were different ones.
+    pub after_dedup: usize,
+    /// How long each step took: `analyse`, `embed`, `strategies`, `signals`, `rank`, `fetch`.
+    pub spans: Vec<(&'static str, Duration)>,
+}
+
+/// Remembers and recalls for one application: a store, an embedder and a ranker. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Memories {
+    store: Arc<dyn MemoryStore>,
+    embedder: Arc<dyn Embedder>,
+    ranker: Arc<dyn HybridRanker>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Memories {
+    /// Memories kept by `store`, embedded by `embedder` and ordered by `ranker`.
+    pub fn new(
+        store: Arc<dyn MemoryStore>,
+        embedder: Arc<dyn Embedder>,
+        ranker: Arc<dyn HybridRanker>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { store, embedder, ranker, clock }
+    }
+
+    /// The store behind it.
+    pub fn store(&self) -> &Arc<dyn MemoryStore> {
+        &self.store
+    }
+
+    /// The embedder behind it.
+    pub fn embedder(&self) -> &Arc<dyn Embedder> {
+        &self.embedder
+    }
+
+    /// Writes `items` in order, all or none; those without a vector are embedded first.
+    ///
+    /// # Errors
+    /// Those of the embedder (then nothing is written) and of [`MemoryStore::remember`].
+    pub async fn remember(&self, scope: &Scope, mut items: Vec<NewMemory>) -> Result<Vec<Remembered>> {
+        let missing: Vec<usize> =
+            items.iter().enumerate().filter(|(_, item)| item.vector.is_none()).map(|(at, _)| at).collect();
+        for batch in missing.chunks(BATCH) {
+            let texts: Vec<(&str, Option<&str>)> = batch
+                .iter()
+                .filter_map(|at| items.get(*at))
+                .map(|item| (item.text.as_str(), item.title.as_deref()))
+                .collect();
+            let vectors = self.embed_documents(&texts).await?;
+            for (at, vector) in batch.iter().zip(vectors) {
+                if let Some(item) = items.get_mut(*at) {
+                    item.vector = Some(vector);
+                }
+            }
+        }
+        self.store.remember(scope, items).await
+    }
+
+    /// Finds what helps with a question: every strategy at once, one union, one ranking. A strategy that fails, the embedder
+    /// included, is reported and the rest goes on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] for an empty question, a limit of 0 or over 200, or no strategy; the store's when every strategy
+    /// failed or the memories cannot be read.
+    pub async fn recall(&self, scope: &Scope, request: RecallRequest) -> Result<Recall> {
+        check(&request)?;
+        let mut watch = Watch::new(&*self.clock);
+        let now = request.now.unwrap_or_else(|| self.clock.now());
+        let zone = request.time_zone.clone().unwrap_or(TimeZone::UTC);
+        let analysis = query::analyse(&request.text, now, &zone);
+        watch.lap("analyse");
+
+        let wants_vector = request.strategies.contains(&Strategy::Vector);
+        let vector = if wants_vector { Some(self.embed_question(scope, &request.text).await) } else { None };
+        let (vector, embed_error) = match vector {
+            Some(Ok(vector)) => (Some(vector), None),
+            Some(Err(error)) => (None, Some(error)),
+            None => (None, None),
+        };
+        watch.lap("embed");
+
+        let base = SearchQuery {
+            text: &request.text,
+            analysis: &analysis,
+            vector: vector.as_deref(),
+            filter: &request.filter,
+            now,
+            limit: RELEVANCE_POOL.max(request.limit),
+        };
+        let runs = request.strategies.iter().map(|strategy| self.run(scope, *strategy, &base, embed_error.as_ref()));
+        let (reports, found): (Vec<_>, Vec<_>) = join_all(runs).await.into_iter().unzip();
+        if reports.iter().all(|r: &StrategyReport| r.error.is_some())
+            && let Some(error) = reports.iter().find_map(|r| r.error.clone())
+        {
+            return Err(error);
+        }
+        let before_dedup = found.iter().map(Vec::len).sum();
+        let mut union = union(found);
+        let after_dedup = union.len();
+        watch.lap("strategies");
+
+        let ids: Vec<String> = union.iter().map(|c| c.id.clone()).collect();
+        let mut known: HashMap<String, Candidate> =
+            self.store.signals(scope, &ids, &base).await?.into_iter().map(|c| (c.id.clone(), c)).collect();
+        for candidate in &mut union {
+            if let Some(more) = known.remove(&candidate.id) {
+                candidate.signals = more.signals;
+            }
+        }
+        watch.lap("signals");
+
+        let query = RankQuery { text: &request.text, analysis: &analysis, intent: analysis.intent, now };
+        let mut ranked = self.ranker.rank(&query, union);
+        ranked.truncate(request.limit);
+        watch.lap("rank");
+
+        let ids: Vec<String> = ranked.iter().map(|r| r.candidate.id.clone()).collect();
+        let mut memories: HashMap<String, Memory> =
+            self.store.get(scope, &ids).await?.into_iter().map(|m| (m.id.clone(), m)).collect();
+        let items = ranked
+            .into_iter()
+            .filter_map(|r| {
+                let memory = memories.remove(&r.candidate.id)?;
+                Some(Recalled { memory, score: r.score, parts: r.parts, found_by: r.candidate.found_by })
+            })
+            .collect();
+        watch.lap("fetch");
+        Ok(Recall { items, analysis, strategies: reports, before_dedup, after_dedup, spans: watch.spans })
+    }
+
+    /// Says that memories were used, so that they count as used from now on.
+    ///
+    /// # Errors
+    /// Those of [`MemoryStore::touch`].
+    pub async fn used(&self, scope: &Scope, ids: &[String]) -> Result<()> {
+        self.store.touch(scope, ids, self.clock.now()).await
+    }
+
+    /// Changes a memory; a new text is embedded.
+    ///
+    /// # Errors
+    /// Those of the embedder and of [`MemoryStore::update`].
+    pub async fn update(&self, scope: &Scope, id: &str, mut patch: MemoryPatch) -> Result<Memory> {
+        if let (Some(text), None) = (&patch.text, &patch.vector) {
+            let old = self.store.get(scope, &[id.to_owned()]).await?;
+            let title = patch.title.clone().or_else(|| old.first().and_then(|m| m.title.clone()));
+            patch.vector = self.embed_documents(&[(text, title.as_deref())]).await?.pop();
+        }
+        self.store.update(scope, id, patch).await
+    }
+
+    /// Writes `new` and ends the validity of `old`; history stays readable.
+    ///
+    /// # Errors
+    /// Those of the embedder and of [`MemoryStore::supersede`].
+    pub async fn supersede(&self, scope: &Scope, old: &str, mut new: NewMemory) -> Result<Remembered> {
+        if new.vector.is_none() {
+            new.vector = self.embed_documents(&[(&new.text, new.title.as_deref())]).await?.pop();
+        }
+        self.store.supersede(scope, old, new).await
+    }
+
+    /// Removes memories for good; how many there were.
+    ///
+    /// # Errors
+    /// Those of [`MemoryStore::forget`].
+    pub async fn forget(&self, scope: &Scope, ids: &[String]) -> Result<u64> {
+        self.store.forget(scope, ids).await
+    }
+
+    /// The memories with these ids, in the order asked for; superseded ones too.
+    ///
+    /// # Errors
+    /// Those of [`MemoryStore::get`].
+    pub async fn get(&self, scope: &Scope, ids: &[String]) -> Result<Vec<Memory>> {
+        self.store.get(scope, ids).await
+    }
+
+    /// Memories in the order they were written, a page at a time.
+    ///
+    /// # Errors
+    /// Those of [`MemoryStore::list`].
+    pub async fn list(&self, scope: &Scope, filter: &Filter, page: Page) -> Result<Vec<Memory>> {
+        self.store.list(scope, filter, page).await
+    }
+
+    /// How many there are.
+    ///
+    /// # Errors
+    /// Those of [`MemoryStore::stats`].
+    pub async fn stats(&self, scope: &Scope) -> Result<MemoryStats> {
+        self.store.stats(scope).await
+    }
+
+    /// One strategy, timed; the vector strategy fails with the embedder.
+    async fn run(
+        &self,
+        scope: &Scope,
+        strategy: Strategy,
+        base: &SearchQuery<'_>,
+        embed_error: Option<&Error>,
+    ) -> (StrategyReport, Vec<Candidate>) {
+        let limit = match strategy {
+            Strategy::Vector | Strategy::Keyword => base.limit,
+            Strategy::Graph => GRAPH_POOL,
+            Strategy::Profile => PROFILE_POOL,
+            Strategy::Recent => RECENT_POOL,
+        };
+        let begin = self.clock.monotonic();
+        let outcome = match (strategy, embed_error) {
+            (Strategy::Vector, Some(error)) => Err(error.clone()),
+            _ => self.store.recall(scope, strategy, &SearchQuery { limit, ..base.clone() }).await,
+        };
+        let elapsed_us = self.clock.monotonic().saturating_sub(begin).as_micros() as u64;
+        let (found, error) = match outcome {
+            Ok(found) => (found, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        (StrategyReport { strategy, found: found.len(), elapsed_us, error }, found)
+    }
+
+    /// The vector of a question without the names of those who speak in the scope: who is asked about is matched as structure,
+    /// and in the text it would pull every turn that mentions the name.
+    async fn embed_question(&self, scope: &Scope, text: &str) -> Result<Vec<f32>> {
+        let names = self.store.speakers(scope).await.unwrap_or_default();
+        self.embedder.embed_query(&without_names(text, &names)).await
+    }
+
+    /// Vectors of texts with their titles. A long text is embedded in pieces, and its vector is their mean.
+    async fn embed_documents(&self, texts: &[(&str, Option<&str>)]) -> Result<Vec<Vec<f32>>> {
+        let mut pieces: Vec<String> = Vec::with_capacity(texts.len());
+        let mut counts: Vec<usize> = Vec::with_capacity(texts.len());
+        for (text, title) in texts {
+            let before = pieces.len();
+            let titled = match title {
+                Some(title) if !title.is_empty() => format!("{title}\n{text}"),
+                _ => (*text).to_owned(),
+            };
+            pieces.extend(split(&titled));
+            counts.push(pieces.len() - before);
+        }
+        let mut vectors = Vec::with_capacity(pieces.len());
+        for batch in pieces.chunks(BATCH) {
+            let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
+            vectors.extend(self.embedder.embed(&batch).await?);
+        }
+        if vectors.len() != pieces.len() {
+            return Err(Error::new(
+                ErrorKind::Embedding,
+                format!("the embedder returned {} vectors for {} texts", vectors.len(), pieces.len()),
+            ));
+        }
+        let mut vectors = vectors.into_iter();
+        counts.into_iter().map(|count| mean(vectors.by_ref().take(count).collect())).collect()
+    }
+}
+
+fn check(request: &RecallRequest) -> Result<()> {
+    if request.text.trim().is_empty() {
+        return Err(Error::invalid("the question to recall for is empty"));
+    }
+    if request.limit == 0 || request.limit > MOST_RECALLED {
+        return Err(Error::invalid(format!("a recall returns 1 to {MOST_RECALLED} memories, not {}", request.limit)));
+    }
+    if request.strategies.is_empty() {
+        return Err(Error::invalid("no strategy to recall with: name one or leave the default of all five"));
+    }
+    Ok(())
+}
+
+/// Candidates of all strategies, each id once, strategies taking turns so that a bound cuts none of them off.
+fn union(found: Vec<Vec<Candidate>>) -> Vec<Candidate> {
+    let mut all: Vec<Candidate> = Vec::new();
+    let mut place: HashMap<String, usize> = HashMap::new();
+    let mut lists: Vec<_> = found.into_iter().map(Vec::into_iter).collect();
+    loop {
+        let mut more = false;
+        for list in &mut lists {
+            let Some(candidate) = list.next() else { continue };
+            more = true;
+            let full = all.len() >= MOST_CANDIDATES;
+            match place.get(&candidate.id).and_then(|at| all.get_mut(*at)) {
+                Some(held) => {
+                    held.signals.merge(&candidate.signals);
+                    for strategy in candidate.found_by {
+                        if !held.found_by.contains(&strategy) {
+                            held.found_by.push(strategy);
+                        }
+                    }
+                }
+                None if !full => {
+                    place.insert(candidate.id.clone(), all.len());
+                    all.push(candidate);
+                }
+                None => {}
+            }
+        }
+        if !more {
+            break;
+        }
+    }
+    for candidate in &mut all {
+        candidate.found_by.sort();
+    }
+    all
+}
+
+/// `text` without the words of `names`; as it is where nothing else would be left.
+fn without_names(text: &str, names: &[String]) -> String {
+    let names: Vec<String> = names.iter().flat_map(|name| crate::search::words(name)).collect();
+    if names.is_empty() {
+        return text.to_owned();
+    }
+    let is_name = |word: &str| {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let bare = bare.strip_suffix("'s").or_else(|| bare.strip_suffix("\u{2019}s")).unwrap_or(bare);
+        !bare.is_empty() && names.contains(&bare.to_lowercase())
+    };
+    let left: Vec<&str> = text.split_whitespace().filter(|word| !is_name(word)).collect();
+    if left.iter().any(|word| word.chars().any(char::is_alphanumeric)) { left.join(" ") } else { text.to_owned() }
+}
+
+/// Pieces of about [`PIECE_CHARS`] characters, cut at white space where there is some.
+fn split(text: &str) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() && pieces.len() < MOST_PIECES {
+        let Some((end, _)) = rest.char_indices().nth(PIECE_CHARS) else {
+            pieces.push(rest.to_owned());
+            break;
+        };
+        let head = rest.get(..end).unwrap_or(rest);
+        let cut = head.rfind(char::is_whitespace).filter(|at| *at > end / 2).unwrap_or(end);
+        let (piece, tail) = rest.split_at(cut);
+        if piece.chars().any(char::is_alphanumeric) {
+            pieces.push(piece.to_owned());
+        }
+        rest = tail.trim_start();
+    }
+    if pieces.is_empty() {
+        pieces.push(text.to_owned());
+    }
+    pieces
+}
+
+/// The mean direction of `vectors`.
+fn mean(mut vectors: Vec<Vec<f32>>) -> Result<Vec<f32>> {
+    if vectors.len() == 1
+        && let Some(vector) = vectors.pop()
+    {
+        return Ok(vector);
+    }
+    let mut sum: Vec<f32> = vec![0.0; vectors.first().map_or(0, Vec::len)];
+    for vector in &vectors {
+        sum.iter_mut().zip(vector).for_each(|(total, x)| *total += x);
+    }
+    let norm = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
+    if !norm.is_finite() || norm < 1e-9 {
+        return Err(Error::new(ErrorKind::Embedding, "the pieces of a text have no common direction"));
+    }
+    sum.iter_mut().for_each(|x| *x /= norm);
+    Ok(sum)
+}
+
+/// Times the steps of a recall.
+struct Watch<'a> {
+    clock: &'a dyn Clock,
+    last: Duration,
+    spans: Vec<(&'static str, Duration)>,
+}
+
+impl<'a> Watch<'a> {
+    fn new(clock: &'a dyn Clock) -> Self {
+        Self { clock, last: clock.monotonic(), spans: Vec::with_capacity(6) }
+    }
+
+    fn lap(&mut self, name: &'static str) {
+        let now = self.clock.monotonic();
+        self.spans.push((name, now.saturating_sub(self.last)));
+        self.last = now;
+    }
+}

@@ -1,0 +1,225 @@
+//! The default ranker: weighted sums of what the candidates have, each signal scaled over the candidates of the question.
+
+use super::{ranked, recency, sort};
+use crate::search::{Candidate, HybridRanker, RankQuery, Ranked, Signal, text};
+
+/// The weights of the default ranker. Relevance (the first five) is a weighted mean of what a candidate has; the rest is added.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DefaultWeights {
+    /// Share of the keyword score in each pair of keyword and vector; the vector has the rest.
+    pub keyword: f32,
+    /// The same where code is searched.
+    pub keyword_code: f32,
+    /// Of the candidate itself.
+    pub own: f32,
+    /// Of it with its neighbours.
+    pub window: f32,
+    /// Of its conversation as a whole.
+    pub conversation: f32,
+    /// Of the gain by the entity graph.
+    pub graph: f32,
+    /// Of exact strings found.
+    pub exact: f32,
+    /// Of the question's entities found.
+    pub entity: f32,
+    /// Of a time within the time asked for.
+    pub time: f32,
+    /// Of a time word, where the question asks when.
+    pub time_cue: f32,
+    /// Of a speaker named in the question.
+    pub speaker: f32,
+    /// Of `min(ln(1 + content words) / ln 31, 1.2)`.
+    pub length: f32,
+    /// Of being itself a question; negative.
+    pub is_question: f32,
+    /// Of the user having said it, unless the question is about what the assistant said.
+    pub user_said: f32,
+    /// Of recency, where the question is about now.
+    pub recency: f32,
+    /// Of the reliability.
+    pub reliability: f32,
+    /// Of `ln(1 + uses) / ln(1001)`.
+    pub frequency: f32,
+}
+
+impl Default for DefaultWeights {
+    fn default() -> Self {
+        Self {
+            keyword: 0.4,
+            keyword_code: 0.2,
+            own: 0.5,
+            window: 0.5,
+            conversation: 0.3,
+            graph: 0.6,
+            exact: 0.1,
+            entity: 0.0,
+            time: 0.1,
+            time_cue: 0.1,
+            speaker: 0.07,
+            length: 0.2,
+            is_question: -0.08,
+            user_said: 0.15,
+            recency: 0.15,
+            reliability: 0.05,
+            frequency: 0.02,
+        }
+    }
+}
+
+/// The default ranker.
+///
+/// Keyword and vector scores, those of the neighbours and the conversation's are scaled by min-max over the candidates; the
+/// relevance of a candidate is their weighted mean over what it has (an absent one is left out and the weights are
+/// renormalised). What else is known of it is added: hops over the entity graph, exact strings, time, speaker, length,
+/// whether it is a question, who said it, and recency only where the question is about now. The formula and the figures
+/// behind each part are in `docs/ranking.md`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct DefaultRanker {
+    weights: DefaultWeights,
+}
+
+impl DefaultRanker {
+    /// With weights of the caller's own.
+    pub fn with_weights(weights: DefaultWeights) -> Self {
+        Self { weights }
+    }
+
+    /// Its weights.
+    pub fn weights(&self) -> &DefaultWeights {
+        &self.weights
+    }
+}
+
+/// Min-max over the candidates that have the signal.
+#[derive(Clone, Copy)]
+struct Scale {
+    low: f32,
+    spread: f32,
+}
+
+impl Scale {
+    fn of(candidates: &[Candidate], signal: Signal) -> Self {
+        let (mut low, mut high) = (f32::INFINITY, f32::NEG_INFINITY);
+        for value in candidates.iter().filter_map(|c| c.signals.get(signal)) {
+            (low, high) = (low.min(value), high.max(value));
+        }
+        Self { low, spread: high - low }
+    }
+
+    /// 0 to 1; where all have the same, 1 if that is more than nothing.
+    fn apply(self, value: f32) -> f32 {
+        if self.spread > 1e-9 {
+            ((value - self.low) / self.spread).clamp(0.0, 1.0)
+        } else {
+            f32::from(u8::from(value > 0.0))
+        }
+    }
+}
+
+const SCALED: [Signal; 5] =
+    [Signal::Keyword, Signal::Vector, Signal::WindowKeyword, Signal::WindowVector, Signal::Conversation];
+
+impl DefaultRanker {
+    fn parts(&self, question: &Question, scales: &[Scale; 5], candidate: &Candidate) -> Vec<(Signal, f32)> {
+        let w = &self.weights;
+        let keyword = if question.code { w.keyword_code } else { w.keyword };
+        let own = [(Signal::Keyword, keyword), (Signal::Vector, 1.0 - keyword)];
+        let window = [(Signal::WindowKeyword, keyword), (Signal::WindowVector, 1.0 - keyword)];
+        let signals = &candidate.signals;
+        let scaled = |signal: Signal| {
+            let scale = SCALED.iter().position(|s| *s == signal).and_then(|at| scales.get(at))?;
+            signals.get(signal).map(|value| scale.apply(value))
+        };
+
+        // Each pair is a mean over what is there of it, and relevance a mean over the pairs that are there.
+        let mut parts: Vec<(Signal, f32)> = Vec::with_capacity(16);
+        let mut total = 0.0;
+        for (pair, weight) in [(&own[..], w.own), (&window[..], w.window)] {
+            let there: Vec<(Signal, f32, f32)> =
+                pair.iter().filter_map(|(s, share)| scaled(*s).map(|value| (*s, *share, value))).collect();
+            let shares: f32 = there.iter().map(|(_, share, _)| share).sum();
+            if shares > 0.0 {
+                total += weight;
+                parts.extend(there.iter().map(|(s, share, value)| (*s, weight * share / shares * value)));
+            }
+        }
+        if let Some(value) = scaled(Signal::Conversation) {
+            total += w.conversation;
+            parts.push((Signal::Conversation, w.conversation * value));
+        }
+        if total > 0.0 {
+            parts.iter_mut().for_each(|(_, part)| *part /= total);
+        }
+
+        let mut add = |signal: Signal, weight: f32, shape: &dyn Fn(f32) -> f32| {
+            if weight != 0.0
+                && let Some(value) = signals.get(signal)
+            {
+                parts.push((signal, weight * shape(value)));
+            }
+        };
+        let as_is = |value: f32| value;
+        add(Signal::Graph, w.graph, &as_is);
+        add(Signal::Exact, w.exact, &as_is);
+        add(Signal::Entity, w.entity, &as_is);
+        add(Signal::Time, w.time, &as_is);
+        add(Signal::Speaker, w.speaker, &as_is);
+        add(Signal::Length, w.length, &|n| (n.max(0.0).ln_1p() / 31f32.ln()).min(1.2));
+        add(Signal::IsQuestion, w.is_question, &as_is);
+        if question.when {
+            add(Signal::TimeCue, w.time_cue, &as_is);
+        }
+        if !question.of_assistant {
+            add(Signal::UserSaid, w.user_said, &as_is);
+        }
+        if question.about_now {
+            add(Signal::AgeDays, w.recency, &recency);
+        }
+        add(Signal::Reliability, w.reliability, &as_is);
+        add(Signal::AccessCount, w.frequency, &|n| n.max(0.0).ln_1p() / 1001f32.ln());
+        parts
+    }
+}
+
+/// What kind of question it is.
+struct Question {
+    when: bool,
+    about_now: bool,
+    /// Whether it asks for what the assistant said.
+    of_assistant: bool,
+    code: bool,
+}
+
+impl Question {
+    fn of(query: &RankQuery<'_>, candidates: &[Candidate]) -> Self {
+        let words = text::words(query.text);
+        let said = ["suggest", "suggested", "recommend", "recommended", "said", "told", "mentioned", "gave", "advised"];
+        let you = words.iter().any(|w| w == "you" || w == "assistant");
+        let code: Vec<f32> = candidates.iter().filter_map(|c| c.signals.get(Signal::Code)).collect();
+        Self {
+            when: query.analysis.asks_when || words.first().is_some_and(|w| w == "when"),
+            about_now: query.analysis.about_now,
+            of_assistant: you && words.iter().any(|w| said.contains(&w.as_str())),
+            code: !code.is_empty() && code.iter().sum::<f32>() * 2.0 > code.len() as f32,
+        }
+    }
+}
+
+impl HybridRanker for DefaultRanker {
+    fn name(&self) -> &str {
+        "default"
+    }
+
+    fn rank(&self, query: &RankQuery<'_>, candidates: Vec<Candidate>) -> Vec<Ranked> {
+        let question = Question::of(query, &candidates);
+        let scales = SCALED.map(|signal| Scale::of(&candidates, signal));
+        let score = |candidate| {
+            let parts = self.parts(&question, &scales, &candidate);
+            ranked(candidate, parts)
+        };
+        let mut all: Vec<Ranked> = candidates.into_iter().map(score).collect();
+        sort(&mut all);
+        all
+    }
+}
