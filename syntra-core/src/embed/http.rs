@@ -1,6 +1,6 @@
 //! Embeddings over HTTP: OpenAI, Gemini, and every server that speaks OpenAI's `/embeddings` (llama.cpp, Ollama, vLLM, …).
 
-use super::{Embedder, at_place, check_vectors, nothing_to_embed, to_unit, unusable};
+use super::{Embedder, at_place, check_vectors, is_blank, nothing_to_embed, to_unit, unusable};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Phase, Result, Retry};
 use crate::provider::{WireFailure, error_shapes};
@@ -420,10 +420,6 @@ fn check_base(base: &str) -> Result<()> {
         return Err(config(what.to_owned()));
     }
     Ok(())
-}
-
-fn is_blank(text: &str) -> bool {
-    text.chars().all(|c| c.is_whitespace() || c.is_control())
 }
 
 #[async_trait]

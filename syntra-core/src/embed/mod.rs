@@ -3,11 +3,15 @@
 //! May use [`crate::chat`], [`crate::error`], and, where it talks, [`crate::transport`] and the error shapes of [`crate::provider`].
 
 mod cache;
+#[cfg(feature = "fastembed")]
+mod fastembed;
 mod http;
 mod static_model;
 mod wordpiece;
 
 pub use cache::{CachedEmbedder, EmbedCacheStats};
+#[cfg(feature = "fastembed")]
+pub use fastembed::{FastEmbedOptions, FastEmbedder};
 pub use http::{EmbedApi, HttpEmbedder};
 pub use static_model::StaticEmbedder;
 
@@ -94,4 +98,9 @@ fn to_unit(vector: &mut [f32], place: usize) -> Result<()> {
     }
     vector.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
     Ok(())
+}
+
+/// Whether there is nothing in a text that a model could read.
+fn is_blank(text: &str) -> bool {
+    text.chars().all(|c| c.is_whitespace() || c.is_control())
 }
