@@ -16,6 +16,7 @@ pub mod provider;
 pub mod query;
 pub mod router;
 pub mod search;
+pub mod storage;
 mod syntra;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,17 +1,19 @@
 //! What is remembered: the four types, the store behind them, and recall over all strategies.
 //!
-//! May use [`crate::chat`], [`crate::error`], [`crate::embed`], [`crate::query`] and [`crate::search`].
+//! May use [`crate::chat`], [`crate::error`], [`crate::embed`], [`crate::query`], [`crate::search`] and [`crate::storage`].
 
 mod extract;
 mod recall;
 #[cfg(test)]
 mod recall_tests;
+mod sqlite;
 mod types;
 
 pub use extract::{ExtractedFact, extract_facts};
 pub use recall::{Memories, Recall, RecallRequest, Recalled, StrategyReport};
+pub use sqlite::{IndexUsage, SqliteMemoryStore};
 pub use types::{
-    Erased, Memory, MemoryPatch, MemorySource, MemoryStats, MemoryType, NewMemory, Outcome, Page, Remembered,
+    Erased, Memory, MemoryPatch, MemorySource, MemoryStats, MemoryType, NewMemory, NewVector, Outcome, Page, Remembered,
 };
 
 use crate::chat::Scope;
@@ -25,10 +27,16 @@ use std::fmt::Debug;
 /// filter over its result. One conformance suite serves every implementation.
 #[async_trait]
 pub trait MemoryStore: Send + Sync + Debug + 'static {
-    /// Writes `items` in order, all or none, and returns what became of each. An item whose id is taken by the same content, or
-    /// whose content (type, conversation, speaker, normalised text) is already remembered as valid, is a duplicate: nothing is
-    /// written, the id that is there is returned and what the new one adds (a vector, a higher reliability) is merged into it.
-    /// When it returns, the rows are durable and every strategy finds them.
+    /// Writes `items` in order, all or none, and returns what became of each. When it returns, the rows are durable and every
+    /// strategy finds them.
+    ///
+    /// What is there already is a duplicate: nothing is written, the id that is there is returned, and what the new one adds (a
+    /// vector, a higher reliability, a title, a source, metadata) is merged into it.
+    /// - An item with an id of the caller's is the memory of that id: a duplicate when the id is taken by the same content (type,
+    ///   conversation, speaker by name and role, text but for case, white space and Unicode form), written otherwise, whatever other
+    ///   memories say. The caller finds everything again that it gave an id.
+    /// - An item without an id is a duplicate of a valid memory of the same content. An episodic one that says when it was said is
+    ///   so only if that one was said at the same time: "ok" twice in a conversation was said twice, a fact twice is one fact.
     ///
     /// # Errors
     /// [`crate::ErrorKind::InvalidInput`] for an empty text, an id taken by other content, or a vector that does not fit the
@@ -54,25 +62,30 @@ pub trait MemoryStore: Send + Sync + Debug + 'static {
     /// [`crate::ErrorKind::Storage`].
     async fn get(&self, scope: &Scope, ids: &[String]) -> Result<Vec<Memory>>;
 
-    /// Changes a memory; its indexes follow.
+    /// Changes a memory; its indexes follow. A new text without its vector leaves the memory without one, never with the old
+    /// text's.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::NotFound`] when the scope has no such id.
+    /// [`crate::ErrorKind::NotFound`] when the scope has no such id; [`crate::ErrorKind::InvalidInput`] as for
+    /// [`MemoryStore::remember`].
     async fn update(&self, scope: &Scope, id: &str, patch: MemoryPatch) -> Result<Memory>;
 
-    /// Writes `new` and ends the validity of `old` at the time `new` was said, in one step; history stays readable.
+    /// Writes `new` and ends the validity of `old` at the time `new` was said (not before `old` began), in one step; history stays
+    /// readable. When a valid memory of the same content is there, that one takes `old`'s place; when it is `old` itself, nothing
+    /// changes and the outcome is [`Outcome::Duplicate`].
     ///
     /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] as for [`MemoryStore::remember`], or when `new` has the id of a superseded memory;
     /// [`crate::ErrorKind::NotFound`] when `old` is not there, [`crate::ErrorKind::Conflict`] when it is superseded already.
     async fn supersede(&self, scope: &Scope, old: &str, new: NewMemory) -> Result<Remembered>;
 
-    /// Removes memories for good; how many there were.
+    /// Removes memories for good, and the mention of them in what they replaced; how many there were.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Storage`].
     async fn forget(&self, scope: &Scope, ids: &[String]) -> Result<u64>;
 
-    /// Counts a use of each of `ids` at `at`.
+    /// Counts a use of each of `ids` at `at`: one each, however often it is named. Ids that are not there are left out.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Storage`].
@@ -92,6 +105,28 @@ pub trait MemoryStore: Send + Sync + Debug + 'static {
     async fn speakers(&self, _scope: &Scope) -> Result<Vec<String>> {
         Ok(Vec::new())
     }
+
+    /// Memories that held at the time `at`, whether or not they still do ("where did I live in May?"), in the order they were
+    /// written, a page at a time.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Storage`].
+    async fn as_of(&self, scope: &Scope, at: Timestamp, filter: &Filter, page: Page) -> Result<Vec<Memory>>;
+
+    /// At most `limit` valid memories that have no vector of the store's embedding model, oldest first: those written without one
+    /// and those of another model. Empty when the store has no embedding model.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Storage`].
+    async fn missing_vectors(&self, scope: &Scope, limit: u64) -> Result<Vec<Memory>>;
+
+    /// Gives memories their vectors of the store's embedding model; how many got one. A memory that is gone, or whose text has
+    /// changed since, is left out.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for a vector that does not fit the model, and then none is written;
+    /// [`crate::ErrorKind::Storage`].
+    async fn set_vectors(&self, scope: &Scope, vectors: Vec<NewVector>) -> Result<u64>;
 
     /// How many there are.
     ///

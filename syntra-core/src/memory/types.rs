@@ -211,6 +211,57 @@ pub struct Memory {
     pub metadata: Map<String, Value>,
 }
 
+impl Memory {
+    /// What `new` becomes when it is written at `now` under `id`: valid from the time it was said, never used. For stores of
+    /// others' making; `new`'s own id and vector are theirs to look after.
+    ///
+    /// ```
+    /// use syntra_core::memory::{Memory, MemoryType, NewMemory};
+    /// let now = "2026-05-01T12:00:00Z".parse()?;
+    /// let memory = Memory::from_new("1", NewMemory::new(MemoryType::Semantic, "The office is in Lisbon."), now);
+    /// assert_eq!((memory.said_at, memory.valid_to), (now, None));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn from_new(id: impl Into<String>, new: NewMemory, now: Timestamp) -> Self {
+        let said_at = new.said_at.unwrap_or(now);
+        Self {
+            id: id.into(),
+            kind: new.kind,
+            text: new.text,
+            title: new.title,
+            speaker: new.speaker,
+            role: new.role,
+            conversation: new.conversation,
+            said_at,
+            created_at: now,
+            valid_from: said_at,
+            valid_to: None,
+            superseded_by: None,
+            source: new.source,
+            reliability: new.reliability,
+            access_count: 0,
+            last_accessed: None,
+            metadata: new.metadata,
+        }
+    }
+
+    /// Whether it holds at `at`.
+    pub fn is_valid_at(&self, at: Timestamp) -> bool {
+        self.valid_from <= at && self.valid_to.is_none_or(|end| at < end)
+    }
+}
+
+/// A vector for a memory that is there already.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewVector {
+    /// The memory's id.
+    pub id: String,
+    /// Its text when the vector was made; a memory whose text has changed since keeps waiting for its own.
+    pub text: String,
+    /// The vector.
+    pub vector: Vec<f32>,
+}
+
 /// Changes to a memory; `None` leaves a field as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct MemoryPatch {
@@ -273,8 +324,10 @@ pub struct MemoryStats {
     pub total: u64,
     /// Superseded ones.
     pub superseded: u64,
-    /// Those that have a vector.
+    /// Valid ones that have a vector of the store's embedding model.
     pub with_vector: u64,
+    /// Valid ones that have a vector, but only of other models; it is not used.
+    pub with_other_vector: u64,
 }
 
 /// What erasing removed.
@@ -283,6 +336,8 @@ pub struct MemoryStats {
 pub struct Erased {
     /// Memories.
     pub memories: u64,
+    /// Their vectors.
+    pub vectors: u64,
     /// Messages of threads.
     pub messages: u64,
 }

@@ -1,4 +1,8 @@
-//! Conversations and their messages. May use [`crate::chat`] and [`crate::error`].
+//! Conversations and their messages. May use [`crate::chat`], [`crate::error`] and [`crate::storage`].
+
+mod sqlite;
+
+pub use sqlite::SqliteThreadStore;
 
 use crate::chat::{Message, Scope};
 use crate::error::Result;
@@ -11,7 +15,7 @@ use std::fmt::Debug;
 /// Keeps threads. Every method names its [`Scope`]; another scope's thread does not exist.
 #[async_trait]
 pub trait ThreadStore: Send + Sync + Debug + 'static {
-    /// Creates a thread; with an `id` of the caller's, returns the one that is there.
+    /// Creates a thread; with an `id` of the caller's, returns the one that is there, as it is.
     ///
     /// # Errors
     /// [`crate::ErrorKind::InvalidInput`] for an empty or too long id; [`crate::ErrorKind::Storage`].
@@ -35,10 +39,12 @@ pub trait ThreadStore: Send + Sync + Debug + 'static {
     /// [`crate::ErrorKind::Storage`].
     async fn delete(&self, scope: &Scope, id: &str) -> Result<bool>;
 
-    /// Appends `messages` together; concurrent writers get places of their own and never interleave within one call.
+    /// Appends `messages` together; concurrent writers get places of their own and never interleave within one call. A message
+    /// whose id the thread has already is not written again: the one that is there is returned, so that trying again is harmless.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::Storage`], and then none is written.
+    /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::InvalidInput`] for an id that is empty, too long or taken by another
+    /// message; [`crate::ErrorKind::Storage`]. Then none is written.
     async fn append(&self, scope: &Scope, id: &str, messages: Vec<NewThreadMessage>) -> Result<Vec<ThreadMessage>>;
 
     /// The newest `limit` messages, oldest of them first; those before place `before`, if given.
@@ -68,6 +74,13 @@ pub struct Thread {
     pub updated_at: Timestamp,
     /// How many messages it has.
     pub messages: u64,
+}
+
+impl Thread {
+    /// A thread without messages, for stores of others' making.
+    pub fn new(id: impl Into<String>, title: Option<String>, created_at: Timestamp) -> Self {
+        Self { id: id.into(), title, created_at, updated_at: created_at, messages: 0 }
+    }
 }
 
 /// A message to be appended.

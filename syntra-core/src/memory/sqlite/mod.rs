@@ -1,0 +1,267 @@
+//! Memories in the SQLite file: rows are the truth, indexes in process are derived from them.
+
+mod identity;
+mod index;
+mod read;
+mod rows;
+mod write;
+
+pub use index::IndexUsage;
+
+use super::{Erased, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, NewVector, Page, Remembered};
+use crate::chat::Scope;
+use crate::clock::Clock;
+use crate::error::{Error, Result};
+use crate::search::{Candidate, Filter, Partition, SearchQuery, Strategy};
+use crate::storage::{Database, blocking};
+use async_trait::async_trait;
+use identity::{check_reliability, check_text, unit_vector};
+use index::{Change, IndexCache};
+use jiff::Timestamp;
+use std::sync::Arc;
+use write::{Model, Write, prepare};
+
+/// A batch larger than this is checked off the runtime's threads.
+const SMALL: usize = 32;
+
+/// A [`MemoryStore`] over a [`Database`], which it may share with other stores and other processes.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syntra_core::memory::{MemoryStore as _, MemoryType, NewMemory, SqliteMemoryStore};
+/// use syntra_core::storage::Database;
+/// use syntra_core::{Scope, SystemClock};
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+/// # runtime.block_on(async {
+/// let store = SqliteMemoryStore::new(Database::in_memory()?, Arc::new(SystemClock::new()));
+/// let scope = Scope::new("acme", "ada")?;
+/// let item = NewMemory::new(MemoryType::Semantic, "The office is in Lisbon.").with_id("office");
+/// store.remember(&scope, vec![item]).await?;
+/// assert_eq!(store.get(&scope, &["office".into()]).await?[0].text, "The office is in Lisbon.");
+/// # Ok::<(), syntra_core::Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct SqliteMemoryStore {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    model: Option<Arc<Model>>,
+    indexes: Arc<IndexCache>,
+}
+
+impl SqliteMemoryStore {
+    /// A store over `database` that takes the time from `clock`, without an embedding model: it keeps no vectors.
+    pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
+        // Half a gigabyte is some 100,000 memories with vectors of 384 numbers.
+        Self { database, clock, model: None, indexes: Arc::new(IndexCache::new(1, 256, 512 << 20)) }
+    }
+
+    /// The same store with vectors of the embedding model `name`, of `dimensions` numbers each. Vectors of other models stay in the
+    /// file and are not used; [`MemoryStore::missing_vectors`] lists what waits for one of this.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for an empty name or no dimensions.
+    pub fn with_model(mut self, name: impl Into<String>, dimensions: usize) -> Result<Self> {
+        let name = name.into();
+        if name.is_empty() || dimensions == 0 || dimensions > 65_536 {
+            return Err(Error::invalid("an embedding model needs a name and 1 to 65536 dimensions"));
+        }
+        let (partitions, bytes) = self.indexes.limits();
+        self.indexes = Arc::new(IndexCache::new(dimensions, partitions, bytes));
+        self.model = Some(Arc::new(Model { name, dimensions }));
+        Ok(self)
+    }
+
+    /// The same store holding the indexes of at most `partitions` scopes and `bytes` bytes, the least recently used going first;
+    /// one scope's are held however large they are.
+    pub fn with_index_limits(mut self, partitions: usize, bytes: usize) -> Self {
+        self.indexes = Arc::new(IndexCache::new(self.indexes.dimensions(), partitions, bytes));
+        self
+    }
+
+    /// What the indexes take.
+    pub fn index_usage(&self) -> IndexUsage {
+        self.indexes.usage()
+    }
+
+    /// Runs `search` on the scope's partition as the file has it now.
+    async fn search<T>(&self, scope: &Scope, search: impl FnOnce(&Partition) -> T) -> Result<T> {
+        let slot = self.indexes.slot(scope);
+        let now = match self.database.peek(|connection| index::revision(connection, scope)) {
+            Some(revision) => Some(revision),
+            // Somebody writes to the only connection of a database in memory; wait off the runtime's threads.
+            None => None,
+        };
+        if let Some(now) = now {
+            let index = slot.index.read().await;
+            if index.revision == Some(now) {
+                return Ok(search(&index.partition));
+            }
+        }
+        let guard = Arc::clone(&slot.sync).lock_owned().await;
+        let (slot_, scope_, model, indexes) = (slot.clone(), scope.clone(), self.model.clone(), self.indexes.clone());
+        self.database
+            .read(move |connection| {
+                let _guard = guard;
+                slot_.catch_up(connection, &scope_, model.as_deref())?;
+                indexes.measure(&scope_, &slot_);
+                Ok(())
+            })
+            .await?;
+        // Whatever was written before the call is in it now; what is written since may be.
+        let index = slot.index.read().await;
+        Ok(search(&index.partition))
+    }
+
+    /// Runs `job` as one change of the scope and lets its partition, if it is held, follow.
+    async fn change<T: Send + 'static>(
+        &self,
+        scope: &Scope,
+        job: impl FnOnce(&mut Write<'_>) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let (scope_, model, now) = (scope.clone(), self.model.clone(), self.clock.now());
+        let (result, change) = self
+            .database
+            .write(move |connection| {
+                let mut write = Write::new(connection, &scope_, model.as_deref(), now);
+                let result = job(&mut write)?;
+                Ok((result, write.finish()))
+            })
+            .await?;
+        if let Some(change) = change {
+            self.follow(scope, change).await?;
+        }
+        Ok(result)
+    }
+
+    async fn follow(&self, scope: &Scope, change: Change) -> Result<()> {
+        let Some(slot) = self.indexes.peek(scope) else { return Ok(()) };
+        let (scope, indexes) = (scope.clone(), Arc::clone(&self.indexes));
+        blocking(move || {
+            // The rows are written; an index that cannot follow is loaded afresh by the next search, which reports why it fails.
+            let _ = slot.follow(&change);
+            if change.ops.len() >= SMALL {
+                indexes.measure(&scope, &slot);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn prepared(&self, items: Vec<NewMemory>) -> Result<Vec<write::Prepared>> {
+        let model = self.model.clone();
+        let all = move || items.into_iter().map(|item| prepare(item, model.as_deref())).collect::<Result<Vec<_>>>();
+        // Hashing thousands of texts takes milliseconds.
+        blocking(all).await
+    }
+
+    fn unit(&self, vector: Vec<f32>) -> Result<Vec<f32>> {
+        unit_vector(vector, self.model.as_deref().map(|m| m.dimensions))
+    }
+}
+
+#[async_trait]
+impl MemoryStore for SqliteMemoryStore {
+    async fn remember(&self, scope: &Scope, items: Vec<NewMemory>) -> Result<Vec<Remembered>> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let items = self.prepared(items).await?;
+        self.change(scope, move |write| items.into_iter().map(|item| write.remember(item)).collect()).await
+    }
+
+    async fn recall(&self, scope: &Scope, strategy: Strategy, query: &SearchQuery<'_>) -> Result<Vec<Candidate>> {
+        self.search(scope, |partition| partition.search(strategy, query)).await?
+    }
+
+    async fn signals(&self, scope: &Scope, ids: &[String], query: &SearchQuery<'_>) -> Result<Vec<Candidate>> {
+        self.search(scope, |partition| partition.signals(ids, query)).await
+    }
+
+    async fn get(&self, scope: &Scope, ids: &[String]) -> Result<Vec<Memory>> {
+        let (scope, ids) = (scope.clone(), ids.to_vec());
+        self.database.read(move |connection| read::get(connection, &scope, &ids)).await
+    }
+
+    async fn update(&self, scope: &Scope, id: &str, mut patch: MemoryPatch) -> Result<Memory> {
+        if let Some(text) = &patch.text {
+            check_text(text)?;
+        }
+        check_reliability(patch.reliability)?;
+        patch.vector = patch.vector.map(|vector| self.unit(vector)).transpose()?;
+        let id = id.to_owned();
+        self.change(scope, move |write| write.update(&id, patch)).await
+    }
+
+    async fn supersede(&self, scope: &Scope, old: &str, new: NewMemory) -> Result<Remembered> {
+        let new = prepare(new, self.model.as_deref())?;
+        let old = old.to_owned();
+        self.change(scope, move |write| write.supersede(&old, new)).await
+    }
+
+    async fn forget(&self, scope: &Scope, ids: &[String]) -> Result<u64> {
+        let ids = ids.to_vec();
+        let forgotten = self.change(scope, move |write| write.forget(&ids)).await?;
+        if forgotten > 0 {
+            self.database.reclaim().await?;
+        }
+        Ok(forgotten)
+    }
+
+    async fn touch(&self, scope: &Scope, ids: &[String], at: Timestamp) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let ids = ids.to_vec();
+        self.change(scope, move |write| write.touch(&ids, at)).await
+    }
+
+    async fn list(&self, scope: &Scope, filter: &Filter, page: Page) -> Result<Vec<Memory>> {
+        let (scope, filter) = (scope.clone(), filter.clone());
+        self.database.read(move |connection| read::list(connection, &scope, &filter, None, page)).await
+    }
+
+    async fn as_of(&self, scope: &Scope, at: Timestamp, filter: &Filter, page: Page) -> Result<Vec<Memory>> {
+        let (scope, filter) = (scope.clone(), filter.clone());
+        self.database.read(move |connection| read::list(connection, &scope, &filter, Some(at), page)).await
+    }
+
+    async fn missing_vectors(&self, scope: &Scope, limit: u64) -> Result<Vec<Memory>> {
+        let Some(model) = self.model.clone() else { return Ok(Vec::new()) };
+        let scope = scope.clone();
+        self.database.read(move |connection| read::missing_vectors(connection, &scope, &model, limit)).await
+    }
+
+    async fn set_vectors(&self, scope: &Scope, vectors: Vec<NewVector>) -> Result<u64> {
+        let vectors: Vec<NewVector> = vectors
+            .into_iter()
+            .map(|new| Ok(NewVector { vector: self.unit(new.vector)?, ..new }))
+            .collect::<Result<_>>()?;
+        let job = move |write: &mut Write<'_>| {
+            let mut set = 0;
+            for new in vectors {
+                set += u64::from(write.set_vector(new)?);
+            }
+            Ok(set)
+        };
+        self.change(scope, job).await
+    }
+
+    async fn speakers(&self, scope: &Scope) -> Result<Vec<String>> {
+        self.search(scope, Partition::speakers).await
+    }
+
+    async fn stats(&self, scope: &Scope) -> Result<MemoryStats> {
+        let (scope, model) = (scope.clone(), self.model.clone());
+        self.database.read(move |connection| read::stats(connection, &scope, model.as_deref())).await
+    }
+
+    async fn erase(&self, scope: &Scope) -> Result<Erased> {
+        let scope_ = scope.clone();
+        let erased = self.database.write(move |connection| write::erase(connection, &scope_)).await?;
+        self.indexes.drop_scope(scope);
+        self.database.reclaim().await?;
+        Ok(erased)
+    }
+}
