@@ -17,7 +17,7 @@ pub use types::{
 };
 
 use crate::chat::Scope;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::search::{Candidate, Filter, SearchQuery, Strategy};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -111,22 +111,47 @@ pub trait MemoryStore: Send + Sync + Debug + 'static {
     ///
     /// # Errors
     /// [`crate::ErrorKind::Storage`].
-    async fn as_of(&self, scope: &Scope, at: Timestamp, filter: &Filter, page: Page) -> Result<Vec<Memory>>;
+    async fn as_of(&self, scope: &Scope, at: Timestamp, filter: &Filter, page: Page) -> Result<Vec<Memory>> {
+        // Right for every store; one that can ask its rows does better.
+        const BLOCK: u64 = 500;
+        let (mut held, mut skip, mut offset) = (Vec::new(), page.offset, 0);
+        loop {
+            let block = self.list(scope, filter, Page { offset, limit: BLOCK }).await?;
+            let last = (block.len() as u64) < BLOCK;
+            for memory in block.into_iter().filter(|memory| memory.is_valid_at(at)) {
+                if held.len() as u64 >= page.limit {
+                    return Ok(held);
+                } else if skip > 0 {
+                    skip -= 1;
+                } else {
+                    held.push(memory);
+                }
+            }
+            if last {
+                return Ok(held);
+            }
+            offset += BLOCK;
+        }
+    }
 
     /// At most `limit` valid memories that have no vector of the store's embedding model, oldest first: those written without one
     /// and those of another model. Empty when the store has no embedding model.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Storage`].
-    async fn missing_vectors(&self, scope: &Scope, limit: u64) -> Result<Vec<Memory>>;
+    /// [`crate::ErrorKind::Storage`]; [`crate::ErrorKind::Unsupported`] by a store that cannot tell.
+    async fn missing_vectors(&self, _scope: &Scope, _limit: u64) -> Result<Vec<Memory>> {
+        Err(Error::new(ErrorKind::Unsupported, "this store cannot tell which memories lack a vector"))
+    }
 
     /// Gives memories their vectors of the store's embedding model; how many got one. A memory that is gone, or whose text has
     /// changed since, is left out.
     ///
     /// # Errors
     /// [`crate::ErrorKind::InvalidInput`] for a vector that does not fit the model, and then none is written;
-    /// [`crate::ErrorKind::Storage`].
-    async fn set_vectors(&self, scope: &Scope, vectors: Vec<NewVector>) -> Result<u64>;
+    /// [`crate::ErrorKind::Storage`]; [`crate::ErrorKind::Unsupported`] by a store that keeps vectors only with their memories.
+    async fn set_vectors(&self, _scope: &Scope, _vectors: Vec<NewVector>) -> Result<u64> {
+        Err(Error::new(ErrorKind::Unsupported, "this store takes vectors only together with their memories"))
+    }
 
     /// How many there are.
     ///

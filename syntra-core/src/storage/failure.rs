@@ -11,7 +11,9 @@ pub(crate) fn storage(what: &str, error: rusqlite::Error) -> Error {
         Some(ErrorCode::NotADatabase) => ("not_a_database", "the file is not a SQLite database"),
         Some(ErrorCode::DiskFull) => ("disk_full", "the disk is full; make room and try again"),
         Some(ErrorCode::ReadOnly) => ("read_only", "the file or its directory cannot be written to"),
-        Some(ErrorCode::CannotOpen) => ("cannot_open", "the file cannot be opened; check the directory and its permissions"),
+        Some(ErrorCode::CannotOpen) => {
+            ("cannot_open", "the file cannot be opened; check the directory and its permissions")
+        }
         Some(ErrorCode::PermissionDenied | ErrorCode::AuthorizationForStatementDenied) => {
             ("permission_denied", "the file may not be used; check its permissions")
         }

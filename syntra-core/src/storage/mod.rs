@@ -6,6 +6,8 @@
 
 mod failure;
 mod schema;
+#[cfg(test)]
+mod tests;
 pub(crate) mod values;
 mod writer;
 
@@ -76,7 +78,9 @@ impl Database {
         let named = |e: Error| {
             let code = e.code().unwrap_or("sqlite").to_owned();
             let retry = e.retry();
-            Error::new(ErrorKind::Storage, format!("{}: {}", path.display(), e.message())).with_code(code).with_retry(retry)
+            Error::new(ErrorKind::Storage, format!("{}: {}", path.display(), e.message()))
+                .with_code(code)
+                .with_retry(retry)
         };
         let mut writer = connect(&path).map_err(named)?;
         prepare_file(&mut writer).map_err(named)?;
@@ -236,8 +240,7 @@ fn create(dir: &Path, path: &Path) -> std::io::Result<()> {
 
 fn connect(path: &Path) -> Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection =
-        Connection::open_with_flags(path, flags).map_err(|e| storage("could not open the database", e))?;
+    let connection = Connection::open_with_flags(path, flags).map_err(|e| storage("could not open the database", e))?;
     configure(&connection)?;
     Ok(connection)
 }

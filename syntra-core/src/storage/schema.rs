@@ -29,7 +29,9 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<()> {
         // Read again inside: another process may have done this step while we waited.
         if user_version(&transaction).map_err(failed)? < step {
             transaction
-                .execute_batch(&format!("{sql}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {step};"))
+                .execute_batch(&format!(
+                    "{sql}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {step};"
+                ))
                 .map_err(|e| storage(&format!("could not migrate the database to version {step}"), e))?;
         }
         transaction.commit().map_err(|e| storage(&format!("could not migrate the database to version {step}"), e))?;
@@ -55,7 +57,8 @@ fn check(connection: &Connection, version: i64) -> Result<()> {
     }
     let failed = |e| storage("could not read the schema", e);
     let application: i64 = connection.query_row("PRAGMA application_id", [], |row| row.get(0)).map_err(failed)?;
-    let tables: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(failed)?;
     if version < 0 || (tables > 0 && application != APPLICATION_ID) {
         return Err(Error::new(
             ErrorKind::Storage,

@@ -15,8 +15,11 @@ const UNIT: f32 = 1e-3;
 fn normalised(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     // Most text is ASCII, for which NFKC is the identity.
-    let folded: String =
-        if text.is_ascii() { text.to_ascii_lowercase() } else { text.nfkc().flat_map(char::to_lowercase).nfkc().collect() };
+    let folded: String = if text.is_ascii() {
+        text.to_ascii_lowercase()
+    } else {
+        text.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+    };
     for word in folded.split_whitespace() {
         if !out.is_empty() {
             out.push(' ');
@@ -77,7 +80,9 @@ pub(super) fn check_reliability(reliability: Option<f32>) -> Result<()> {
 /// The vector at unit length, if it fits a model of `dimensions`.
 pub(super) fn unit_vector(mut vector: Vec<f32>, dimensions: Option<usize>) -> Result<Vec<f32>> {
     let Some(dimensions) = dimensions else {
-        return Err(Error::invalid("the store has no embedding model, so it cannot take a vector: name the model first"));
+        return Err(Error::invalid(
+            "the store has no embedding model, so it cannot take a vector: name the model first",
+        ));
     };
     if vector.len() != dimensions {
         return Err(Error::invalid(format!(

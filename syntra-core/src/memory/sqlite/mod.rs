@@ -88,12 +88,8 @@ impl SqliteMemoryStore {
     /// Runs `search` on the scope's partition as the file has it now.
     async fn search<T>(&self, scope: &Scope, search: impl FnOnce(&Partition) -> T) -> Result<T> {
         let slot = self.indexes.slot(scope);
-        let now = match self.database.peek(|connection| index::revision(connection, scope)) {
-            Some(revision) => Some(revision),
-            // Somebody writes to the only connection of a database in memory; wait off the runtime's threads.
-            None => None,
-        };
-        if let Some(now) = now {
+        // `None` when somebody writes to the only connection of a database in memory; then we wait off the runtime's threads.
+        if let Some(now) = self.database.peek(|connection| index::revision(connection, scope)) {
             let index = slot.index.read().await;
             if index.revision == Some(now) {
                 return Ok(search(&index.partition));

@@ -21,7 +21,7 @@ pub(super) fn get(connection: &mut Connection, scope: &Scope, ids: &[String]) ->
     Ok(memories)
 }
 
-/// A listing: those that `filter` lets through, those that held at `at` if it is given, `more` conditions without parameters.
+/// A listing: those that `filter` lets through, those that held at `at` if it is given.
 pub(super) fn list(
     connection: &Connection,
     scope: &Scope,
@@ -53,12 +53,7 @@ pub(super) fn list(
     collect(connection, &sql, params_from_iter(values))
 }
 
-pub(super) fn missing_vectors(
-    connection: &Connection,
-    scope: &Scope,
-    model: &Model,
-    most: u64,
-) -> Result<Vec<Memory>> {
+pub(super) fn missing_vectors(connection: &Connection, scope: &Scope, model: &Model, most: u64) -> Result<Vec<Memory>> {
     let sql = format!(
         "SELECT {COLUMNS} FROM memories m WHERE m.org = ?1 AND m.user = ?2 AND m.valid_to IS NULL AND NOT EXISTS (
            SELECT 1 FROM memory_vectors v JOIN embedding_models e USING (model)

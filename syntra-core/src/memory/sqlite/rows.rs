@@ -137,7 +137,13 @@ pub(super) fn insert(
 }
 
 /// Writes what may change of a row.
-pub(super) fn rewrite(connection: &Connection, seq: i64, memory: &Memory, hash: &[u8; 16], revision: i64) -> Result<()> {
+pub(super) fn rewrite(
+    connection: &Connection,
+    seq: i64,
+    memory: &Memory,
+    hash: &[u8; 16],
+    revision: i64,
+) -> Result<()> {
     let source = memory.source.as_ref();
     connection
         .prepare_cached(

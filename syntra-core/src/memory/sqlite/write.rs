@@ -46,12 +46,7 @@ pub(super) struct Write<'c> {
 }
 
 impl<'c> Write<'c> {
-    pub(super) fn new(
-        connection: &'c Connection,
-        scope: &'c Scope,
-        model: Option<&'c Model>,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(connection: &'c Connection, scope: &'c Scope, model: Option<&'c Model>, now: Timestamp) -> Self {
         Self { connection, scope, model, model_number: None, now: stored(now), revisions: None, ops: Vec::new() }
     }
 
@@ -73,7 +68,10 @@ impl<'c> Write<'c> {
     pub(super) fn supersede(&mut self, old: &str, item: Prepared) -> Result<Remembered> {
         let (seq, before) = find(self.connection, self.scope, old)?.ok_or_else(not_found)?;
         if before.valid_to.is_some() {
-            return Err(Error::new(ErrorKind::Conflict, "the memory is superseded already: supersede what replaced it"));
+            return Err(Error::new(
+                ErrorKind::Conflict,
+                "the memory is superseded already: supersede what replaced it",
+            ));
         }
         let said_at = item.new.said_at.map_or(self.now, stored);
         let id = match self.duplicate(&item)? {
@@ -344,14 +342,13 @@ impl<'c> Write<'c> {
 pub(super) fn erase(connection: &Connection, scope: &Scope) -> Result<Erased> {
     let failed = |e| storage("could not erase a scope's memories", e);
     let key = params![scope.org(), scope.user()];
-    let one = |sql: &str| -> Result<u64> {
-        count(connection.query_row(sql, key, |row| row.get(0)).map_err(failed)?)
-    };
+    let one = |sql: &str| -> Result<u64> { count(connection.query_row(sql, key, |row| row.get(0)).map_err(failed)?) };
     let erased = Erased {
         memories: one("SELECT count(*) FROM memories WHERE org = ?1 AND user = ?2")?,
         vectors: one(
             "SELECT count(*) FROM memory_vectors v JOIN memories m ON m.seq = v.memory WHERE m.org = ?1 AND m.user = ?2",
         )?,
+        ..Erased::default()
     };
     connection.execute("DELETE FROM memories WHERE org = ?1 AND user = ?2", key).map_err(failed)?;
     connection.execute("DELETE FROM memory_scopes WHERE org = ?1 AND user = ?2", key).map_err(failed)?;
