@@ -62,7 +62,7 @@ impl ErrorShape {
         let object = value.as_object()?;
         let is_error = |key: &str| object.get(key).and_then(Value::as_str) == Some("error");
         let mut shape = match object.get("error") {
-            Some(Value::Object(_)) => Self::of(object.get("error")?),
+            Some(Value::Object(fields)) if !fields.is_empty() => Self::of(object.get("error")?),
             Some(Value::String(words)) if !words.is_empty() => {
                 Self { message: words.clone(), ..Self::of(&without_message(value)) }
             }

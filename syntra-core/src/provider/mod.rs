@@ -4,10 +4,18 @@
 //! be fuzzed and benchmarked without a network.
 
 pub mod anthropic;
+mod compatible;
 mod encoding;
 pub mod error_shapes;
 pub mod gemini;
+mod http_provider;
 pub mod ollama;
+pub mod openai;
+pub mod responses;
+mod stream;
+
+pub use compatible::{AuthStyle, Server, from_env, servers};
+pub use http_provider::{Auth, HttpProvider};
 
 use crate::chat::{Event, EventStream, Request, Response};
 use crate::error::Result;

@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Phase, Result};
 use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::error::Error as _;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -143,6 +144,25 @@ impl HttpClient {
         Self::with_connect_deadline(Deadlines::default().connect)
     }
 
+    /// The process's own pool with the defaults, built when first asked for. A forked child gets a new one, because connections do
+    /// not survive a fork.
+    ///
+    /// # Errors
+    /// As [`HttpClient::new`].
+    pub fn shared() -> Result<Self> {
+        static SHARED: Mutex<Option<(u32, HttpClient)>> = Mutex::new(None);
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let pid = std::process::id();
+        match &*shared {
+            Some((owner, client)) if *owner == pid => Ok(client.clone()),
+            _ => {
+                let client = Self::new()?;
+                *shared = Some((pid, client.clone()));
+                Ok(client)
+            }
+        }
+    }
+
     /// A pool whose connections have to stand within `connect`.
     ///
     /// # Errors
@@ -202,7 +222,7 @@ impl HttpClient {
         body: &serde_json::Value,
         deadlines: Deadlines,
     ) -> Result<HttpReply> {
-        let until = Instant::now() + deadlines.total;
+        let until = after(deadlines.total);
         let stage = (TimeoutStage::Total, deadlines.total);
         let body = serde_json::to_vec(body)
             .map_err(|e| Error::new(ErrorKind::InvalidInput, format!("the request is no JSON: {e}")))?;
@@ -214,7 +234,7 @@ impl HttpClient {
     /// # Errors
     /// As [`HttpClient::post_json`].
     pub async fn get(&self, url: &str, headers: &[(&str, &str)], deadlines: Deadlines) -> Result<HttpReply> {
-        let until = Instant::now() + deadlines.total;
+        let until = after(deadlines.total);
         let stage = (TimeoutStage::Total, deadlines.total);
         let request = self.client.get(parse(url)?).headers(header_map(headers)?);
         self.send(request, until, stage).await?.whole(until, stage).await
@@ -312,6 +332,12 @@ impl HttpResponse {
         }
         (self.status, self.headers, body.freeze())
     }
+}
+
+/// The instant `wait` from now; far away where that cannot be said.
+pub(crate) fn after(wait: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(wait).unwrap_or(now + Duration::from_secs(365 * 24 * 3600))
 }
 
 fn broken(error: reqwest::Error) -> Error {

@@ -10,6 +10,7 @@ mod redact;
 mod retry_after;
 
 pub use framing::{DEFAULT_FRAME_LIMIT, Frame, FrameDecoder, Framing};
+pub(crate) use http::after;
 pub use http::{Deadlines, HttpClient, HttpReply, HttpResponse, TimeoutStage};
 pub use redact::{Secret, redact};
 pub use retry_after::{parse_duration, retry_after};

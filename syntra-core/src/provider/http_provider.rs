@@ -1,0 +1,321 @@
+//! The adapter that joins a [`Dialect`] to the wire.
+
+use super::stream::Live;
+use super::{Dialect, Provider, WireFailure, WireRequest};
+use crate::chat::{EventStream, Request, Response, ResponseBuilder};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::transport::{Deadlines, FrameDecoder, Framing, HttpClient, HttpReply, Secret, TimeoutStage, after, redact};
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most of an error's body that is read.
+const ERROR_BODY: usize = 64 << 10;
+
+/// How a server is told who asks. A key goes into a header, never into a URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// Not at all: a server of one's own.
+    #[default]
+    None,
+    /// `Authorization: Bearer …`.
+    Bearer(Secret),
+    /// The header of this name, `x-api-key` say.
+    Header(String, Secret),
+}
+
+impl Auth {
+    fn header(&self) -> Option<(String, String)> {
+        match self {
+            Self::None => None,
+            Self::Bearer(key) => Some(("authorization".into(), format!("Bearer {}", key.expose()))),
+            Self::Header(name, key) => Some((name.clone(), key.expose().to_owned())),
+        }
+    }
+
+    fn secret(&self) -> Option<&Secret> {
+        match self {
+            Self::None => None,
+            Self::Bearer(key) | Self::Header(_, key) => Some(key),
+        }
+    }
+}
+
+/// A model server behind HTTP: a [`Dialect`], a base URL and a key. See [`super::servers`] for those known by name.
+///
+/// ```
+/// use syntra_core::provider::{HttpProvider, Provider};
+/// let provider = HttpProvider::openai("sk-…");
+/// assert_eq!(provider.name(), "openai");
+/// assert!(!format!("{provider:?}").contains("sk-"));
+/// ```
+#[derive(Clone, Debug)]
+pub struct HttpProvider {
+    name: String,
+    dialect: Arc<dyn Dialect>,
+    base_url: String,
+    auth: Auth,
+    headers: Vec<(String, Secret)>,
+    deadlines: Deadlines,
+    client: Option<HttpClient>,
+    clock: Arc<dyn Clock>,
+}
+
+impl HttpProvider {
+    /// A server named `name` that speaks `dialect` at `base_url`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when `base_url` is no `http` or `https` URL, or holds a user name or password: a key belongs into `auth`.
+    pub fn new(name: impl Into<String>, dialect: impl Dialect, base_url: impl AsRef<str>, auth: Auth) -> Result<Self> {
+        let mut provider = Self::unchecked(name.into(), Arc::new(dialect), String::new(), auth);
+        provider.base_url = checked_url(&provider.name, base_url.as_ref())?;
+        Ok(provider)
+    }
+
+    /// For rows of the table, whose URLs are right.
+    pub(super) fn unchecked(name: String, dialect: Arc<dyn Dialect>, base_url: String, auth: Auth) -> Self {
+        Self {
+            name,
+            dialect,
+            base_url,
+            auth,
+            headers: Vec::new(),
+            deadlines: Deadlines::default(),
+            client: None,
+            clock: Arc::new(SystemClock::new()),
+        }
+    }
+
+    /// The same under another name.
+    pub fn with_name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The same at another address, a gateway's say.
+    ///
+    /// # Errors
+    /// As [`HttpProvider::new`].
+    pub fn with_base_url(mut self, base_url: impl AsRef<str>) -> Result<Self> {
+        self.base_url = checked_url(&self.name, base_url.as_ref())?;
+        Ok(self)
+    }
+
+    /// The same with other deadlines. [`Deadlines::connect`] belongs to the pool: see [`HttpProvider::with_client`].
+    pub fn with_deadlines(mut self, deadlines: Deadlines) -> Self {
+        self.deadlines = deadlines;
+        self
+    }
+
+    /// The same over a pool of one's own instead of [`HttpClient::shared`].
+    pub fn with_client(mut self, client: HttpClient) -> Self {
+        self.client = Some(client);
+        self
+    }
+
+    /// The same with one more header in every request (an organisation, a referer); its value is kept out of sight like a key.
+    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<Secret>) -> Self {
+        self.headers.push((name.into(), value.into()));
+        self
+    }
+
+    /// The same with another clock, for tests of `Retry-After` dates.
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// The address, without key.
+    pub fn base_url(&self) -> &str {
+        &self.base_url
+    }
+
+    /// The dialect that is spoken.
+    pub fn dialect(&self) -> &dyn Dialect {
+        &*self.dialect
+    }
+
+    /// The models that the server says it has, sorted; for a local server those that are loaded or pulled. Everything within five
+    /// seconds, so that it serves as a probe.
+    ///
+    /// # Errors
+    /// Classified as for a call; [`ErrorKind::Decode`] when the answer is no list of models.
+    pub async fn list_models(&self) -> Result<Vec<String>> {
+        self.list_models_within(Duration::from_secs(5)).await
+    }
+
+    /// [`HttpProvider::list_models`] within `wait`, which a probe for a local server wants short.
+    ///
+    /// # Errors
+    /// As [`HttpProvider::list_models`].
+    pub async fn list_models_within(&self, wait: Duration) -> Result<Vec<String>> {
+        self.models(wait).await.map_err(|e| self.sign(e, None))
+    }
+
+    async fn models(&self, wait: Duration) -> Result<Vec<String>> {
+        let path = match self.dialect.name() {
+            "anthropic" => "/v1/models?limit=1000",
+            "gemini" => "/v1beta/models?pageSize=1000",
+            "ollama" => "/api/tags",
+            _ => "/models",
+        };
+        let probe = WireRequest { path: path.into(), headers: Vec::new(), body: Value::Null };
+        let mut headers = self.request_headers(&probe);
+        if self.dialect.name() == "anthropic" {
+            headers.push(("anthropic-version".into(), "2023-06-01".into()));
+        }
+        let url = format!("{}{path}", self.base_url);
+        let reply = self.client()?.get(&url, &borrowed(&headers), Deadlines::within(wait)).await?;
+        if !(200..300).contains(&reply.status) {
+            return Err(self.failure(reply.status, &reply.headers, reply.body));
+        }
+        let list: Value = serde_json::from_slice(&reply.body).map_err(|_| no_list())?;
+        let rows = list.get("data").or_else(|| list.get("models")).unwrap_or(&list).as_array().ok_or_else(no_list)?;
+        let mut names: Vec<String> = rows
+            .iter()
+            .filter_map(|row| ["id", "name", "model"].iter().find_map(|key| row.get(key).and_then(Value::as_str)))
+            .map(|name| name.strip_prefix("models/").unwrap_or(name).to_owned())
+            .collect();
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
+    }
+
+    fn client(&self) -> Result<HttpClient> {
+        self.client.clone().map_or_else(HttpClient::shared, Ok)
+    }
+
+    fn request_headers(&self, request: &WireRequest) -> Vec<(String, String)> {
+        let wire = request.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let own = self.headers.iter().map(|(name, value)| (name.clone(), value.expose().to_owned()));
+        wire.chain(own).chain(self.auth.header()).collect()
+    }
+
+    /// The error that a non-2xx answer means.
+    fn failure(&self, status: u16, headers: &[(String, String)], body: Bytes) -> Error {
+        let body = match self.auth.secret() {
+            Some(key) if !key.is_empty() => match std::str::from_utf8(&body) {
+                Ok(text) if text.contains(key.expose()) => Bytes::from(key.scrub(text)),
+                _ => body,
+            },
+            _ => body,
+        };
+        if (300..400).contains(&status) {
+            let to = headers.iter().find(|(n, _)| n == "location").map(|(_, v)| v.as_str()).unwrap_or_default();
+            let host = url::Url::parse(to).ok().and_then(|u| u.host_str().map(str::to_owned));
+            let host = host.unwrap_or_else(|| "somewhere else".into());
+            let words = format!("the server redirects to {host}, which is not followed; set that as base URL");
+            return Error::new(ErrorKind::Config, words).with_status(status).with_phase(Phase::BeforeContent);
+        }
+        let error = self.dialect.classify(&WireFailure { status, headers, body: &body, now: self.clock.now() });
+        error.with_status(status).with_phase(Phase::BeforeContent)
+    }
+
+    fn sign(&self, error: Error, model: Option<&str>) -> Error {
+        let error = error.with_provider(&self.name);
+        if let Some(model) = model { error.with_model(model) } else { error }
+    }
+
+    fn encode(&self, request: &Request, stream: bool) -> Result<(String, Vec<(String, String)>, Bytes)> {
+        let wire = self.dialect.encode(request, stream)?;
+        let body = serde_json::to_vec(&wire.body)
+            .map_err(|e| Error::new(ErrorKind::InvalidInput, format!("the request cannot be written as JSON: {e}")))?;
+        Ok((format!("{}{}", self.base_url, wire.path), self.request_headers(&wire), body.into()))
+    }
+
+    async fn ask(&self, request: &Request) -> Result<Response> {
+        let (url, headers, body) = self.encode(request, false)?;
+        let until = after(self.deadlines.total);
+        let stage = (TimeoutStage::Total, self.deadlines.total);
+        let response = self.client()?.post(&url, &borrowed(&headers), body, until, stage).await?;
+        if !(200..300).contains(&response.status) {
+            let (status, headers, body) = response.beginning(ERROR_BODY, until, stage).await;
+            return Err(self.failure(status, &headers, body));
+        }
+        let reply = response.whole(until, stage).await?;
+        self.read(&reply).map_err(|e| {
+            let status = e.status().unwrap_or(reply.status);
+            e.with_status(status).with_phase(Phase::BeforeContent)
+        })
+    }
+
+    /// Reads a whole body that came with a 2xx.
+    fn read(&self, reply: &HttpReply) -> Result<Response> {
+        let first = reply.body.iter().find(|b| !b.is_ascii_whitespace());
+        match first {
+            None => Err(Error::new(ErrorKind::Decode, "the server sent an empty body").with_code("empty_body")),
+            Some(b'<') => Err(Error::new(ErrorKind::Decode, "the server sent a page of HTML where JSON was due")
+                .with_code("html_body")),
+            // Some gateways stream whatever was asked.
+            Some(b'd' | b'e' | b':') => {
+                let mut frames = Vec::new();
+                let mut cutter = FrameDecoder::new(Framing::Sse);
+                cutter.push(&reply.body, &mut frames)?;
+                cutter.finish(&mut frames)?;
+                let (mut decoder, mut events) = (self.dialect.stream_decoder(), Vec::new());
+                frames.iter().try_for_each(|frame| decoder.frame(frame, &mut events))?;
+                decoder.finish(&mut events)?;
+                let mut answer = ResponseBuilder::new();
+                events.iter().for_each(|event| answer.push(event));
+                Ok(answer.build())
+            }
+            Some(_) => self.dialect.decode(&reply.body),
+        }
+    }
+
+    async fn open(&self, request: &Request) -> Result<EventStream> {
+        let (url, headers, body) = self.encode(request, true)?;
+        let total = after(self.deadlines.total);
+        let first = after(self.deadlines.first_token);
+        let stage = (TimeoutStage::FirstToken, self.deadlines.first_token);
+        let response = self.client()?.post(&url, &borrowed(&headers), body, first.min(total), stage).await?;
+        if !(200..300).contains(&response.status) {
+            let (status, headers, body) = response.beginning(ERROR_BODY, first.min(total), stage).await;
+            return Err(self.failure(status, &headers, body));
+        }
+        let sign = {
+            let (name, model) = (self.name.clone(), request.model.clone());
+            move |e: Error| e.with_provider(name.clone()).with_model(model.clone())
+        };
+        Ok(Live::new(response, self.dialect.clone(), self.deadlines, first, total).into_stream(sign))
+    }
+}
+
+#[async_trait]
+impl Provider for HttpProvider {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn complete(&self, request: &Request) -> Result<Response> {
+        self.ask(request).await.map_err(|e| self.sign(e, Some(&request.model)))
+    }
+
+    async fn stream(&self, request: &Request) -> Result<EventStream> {
+        self.open(request).await.map_err(|e| self.sign(e, Some(&request.model)))
+    }
+}
+
+fn no_list() -> Error {
+    Error::new(ErrorKind::Decode, "the answer is no list of models").with_phase(Phase::BeforeContent)
+}
+
+fn borrowed(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+fn checked_url(name: &str, base_url: &str) -> Result<String> {
+    let wrong = |why: String| Error::new(ErrorKind::Config, format!("the base URL of `{name}` {why}"));
+    let url = url::Url::parse(base_url.trim())
+        .map_err(|e| wrong(format!("is no URL ({e}); it should look like https://host/v1")))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(wrong(format!("has scheme `{}`; it must be http or https", redact(url.scheme()))));
+    }
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        return Err(wrong("holds a user name, a password or a query; a key belongs into a header".into()));
+    }
+    Ok(url.as_str().trim_end_matches('/').to_owned())
+}

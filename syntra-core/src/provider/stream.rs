@@ -1,0 +1,173 @@
+//! A stream as it comes: bytes to frames to events, within the deadlines.
+
+use super::{Dialect, StreamDecoder};
+use crate::chat::{Event, EventStream};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::transport::{Deadlines, FrameDecoder, Framing, HttpClient, HttpResponse, TimeoutStage, after};
+use futures::StreamExt;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One answer that is coming in. Dropping it closes the connection.
+pub(super) struct Live {
+    response: HttpResponse,
+    dialect: Arc<dyn Dialect>,
+    frames: FrameDecoder,
+    decoder: Box<dyn StreamDecoder>,
+    deadlines: Deadlines,
+    first: Instant,
+    total: Instant,
+    /// Events that were decoded and not yet handed over.
+    ready: VecDeque<Event>,
+    /// The error that follows the events in `ready`.
+    failed: Option<Error>,
+    /// The raw body, kept until it is known whether it is a stream at all.
+    whole: Option<Vec<u8>>,
+    content: bool,
+    ended: bool,
+}
+
+impl Live {
+    pub(super) fn new(
+        response: HttpResponse,
+        dialect: Arc<dyn Dialect>,
+        deadlines: Deadlines,
+        first: Instant,
+        total: Instant,
+    ) -> Self {
+        let declared = match FrameDecoder::for_content_type(response.header("content-type")) {
+            Framing::Auto => dialect.framing(),
+            found => found,
+        };
+        Self {
+            frames: FrameDecoder::new(declared),
+            decoder: dialect.stream_decoder(),
+            response,
+            dialect,
+            deadlines,
+            first,
+            total,
+            ready: VecDeque::new(),
+            failed: None,
+            whole: Some(Vec::new()),
+            content: false,
+            ended: false,
+        }
+    }
+
+    pub(super) fn into_stream(self, sign: impl Fn(Error) -> Error + Send + 'static) -> EventStream {
+        futures::stream::unfold((self, sign), |(mut live, sign)| async move {
+            let item = live.next().await?.map_err(&sign);
+            Some((item, (live, sign)))
+        })
+        .boxed()
+    }
+
+    async fn next(&mut self) -> Option<Result<Event>> {
+        loop {
+            if self.ended {
+                return None;
+            }
+            if let Some(event) = self.ready.pop_front() {
+                self.content |= event.is_content();
+                self.ended = matches!(event, Event::Finish { .. });
+                return Some(Ok(event));
+            }
+            if let Some(error) = self.failed.take() {
+                self.ended = true;
+                let status = error.status().unwrap_or(self.response.status);
+                let phase = if self.content { Phase::AfterContent } else { Phase::BeforeContent };
+                return Some(Err(error.with_status(status).with_phase(phase)));
+            }
+            self.read().await;
+        }
+    }
+
+    /// Reads once more from the wire; afterwards there are events, or an error, or it has to be called again.
+    async fn read(&mut self) {
+        let (until, stage) = self.deadline();
+        let (mut frames, mut events) = (Vec::new(), Vec::new());
+        let done = match self.response.chunk(until, stage).await {
+            Ok(Some(bytes)) => self.take(&bytes, &mut frames, &mut events),
+            Ok(None) => self.end(&mut frames, &mut events),
+            // A connection that breaks after the terminal frame has broken nothing.
+            Err(error) if error.kind() == ErrorKind::Connection => {
+                self.end(&mut frames, &mut events).map_err(|_| error)
+            }
+            Err(error) => Err(error),
+        };
+        self.ready.extend(events);
+        self.failed = done.err();
+    }
+
+    fn take(&mut self, bytes: &[u8], frames: &mut Vec<crate::transport::Frame>, events: &mut Vec<Event>) -> Result<()> {
+        if let Some(whole) = &mut self.whole {
+            if whole.len() + bytes.len() > HttpClient::DEFAULT_MAX_BODY {
+                let words = format!("the server sent a body of more than {} bytes", HttpClient::DEFAULT_MAX_BODY);
+                return Err(Error::new(ErrorKind::Decode, words).with_code("body_too_large"));
+            }
+            whole.extend_from_slice(bytes);
+        }
+        if self.is_whole() {
+            return Ok(());
+        }
+        let pushed = self.frames.push(bytes, frames);
+        if self.is_whole() {
+            return Ok(());
+        }
+        if self.frames.framing().is_some() {
+            self.whole = None;
+        }
+        self.decode(frames, events)?;
+        pushed
+    }
+
+    /// Whether one JSON object came where events were due: then it is an answer, or an error, in one piece.
+    fn is_whole(&self) -> bool {
+        self.whole.is_some() && self.dialect.framing() == Framing::Sse && self.frames.framing() == Some(Framing::Ndjson)
+    }
+
+    fn end(&mut self, frames: &mut Vec<crate::transport::Frame>, events: &mut Vec<Event>) -> Result<()> {
+        if self.is_whole() {
+            let body = self.whole.take().unwrap_or_default();
+            events.extend(self.dialect.decode(&body)?.into_events());
+            return Ok(());
+        }
+        self.frames.finish(frames)?;
+        self.decode(frames, events)?;
+        if self.decoded_finish(events) {
+            return Ok(());
+        }
+        self.decoder.finish(events)?;
+        if self.decoded_finish(events) {
+            return Ok(());
+        }
+        Err(Error::new(ErrorKind::Truncated, "the stream ended before its terminal event"))
+    }
+
+    fn decode(&mut self, frames: &[crate::transport::Frame], events: &mut Vec<Event>) -> Result<()> {
+        for frame in frames {
+            // Nothing counts after the end.
+            if self.decoded_finish(events) {
+                break;
+            }
+            self.decoder.frame(frame, events)?;
+        }
+        Ok(())
+    }
+
+    fn decoded_finish(&self, events: &[Event]) -> bool {
+        matches!(events.last(), Some(Event::Finish { .. }))
+    }
+
+    fn deadline(&self) -> (Instant, (TimeoutStage, Duration)) {
+        let (until, stage) = if self.content {
+            (after(self.deadlines.between_chunks), (TimeoutStage::BetweenChunks, self.deadlines.between_chunks))
+        } else {
+            (self.first, (TimeoutStage::FirstToken, self.deadlines.first_token))
+        };
+        if self.total < until { (self.total, (TimeoutStage::Total, self.deadlines.total)) } else { (until, stage) }
+    }
+}
