@@ -1,5 +1,8 @@
 //! The table of servers known by name, and the providers made from it.
 
+use super::anthropic::Anthropic;
+use super::gemini::Gemini;
+use super::ollama::Ollama;
 use super::openai::{Chat, ChatQuirks, DocumentField, JsonSupport, ReasoningField};
 use super::responses::Responses;
 use super::{Auth, Dialect, HttpProvider};
@@ -127,6 +130,24 @@ impl HttpProvider {
         OPENAI_RESPONSES.provider(Some(key.into()))
     }
 
+    /// Anthropic.
+    pub fn anthropic(key: impl Into<Secret>) -> Self {
+        ANTHROPIC.provider(Some(key.into()))
+    }
+
+    /// Google Gemini.
+    pub fn gemini(key: impl Into<Secret>) -> Self {
+        GEMINI.provider(Some(key.into()))
+    }
+
+    /// An Ollama server at `base_url`, as `http://127.0.0.1:11434`, over its own API.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when `base_url` is no URL.
+    pub fn ollama(base_url: impl AsRef<str>) -> Result<Self> {
+        OLLAMA.provider(None).with_base_url(base_url)
+    }
+
     /// Perplexity.
     pub fn perplexity(key: impl Into<Secret>) -> Self {
         PERPLEXITY.provider(Some(key.into()))
@@ -185,6 +206,39 @@ const OPENAI: Server = Server {
 
 const OPENAI_RESPONSES: Server =
     Server { name: "openai-responses", dialect: "responses", make: || Arc::new(Responses::new()), ..OPENAI };
+
+const ANTHROPIC: Server = Server {
+    name: "anthropic",
+    base_url: "https://api.anthropic.com",
+    dialect: "anthropic",
+    auth: AuthStyle::Header("x-api-key"),
+    key_variables: &["ANTHROPIC_API_KEY"],
+    url_variables: &["ANTHROPIC_BASE_URL"],
+    local: false,
+    make: || Arc::new(Anthropic::new()),
+};
+
+const GEMINI: Server = Server {
+    name: "gemini",
+    base_url: "https://generativelanguage.googleapis.com",
+    dialect: "gemini",
+    auth: AuthStyle::Header("x-goog-api-key"),
+    key_variables: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+    url_variables: &["GEMINI_BASE_URL", "GOOGLE_GEMINI_BASE_URL"],
+    local: false,
+    make: || Arc::new(Gemini::new()),
+};
+
+const OLLAMA: Server = Server {
+    name: "ollama",
+    base_url: "http://127.0.0.1:11434",
+    dialect: "ollama",
+    auth: AuthStyle::Optional,
+    key_variables: &["OLLAMA_API_KEY"],
+    url_variables: &["OLLAMA_BASE_URL", "OLLAMA_HOST"],
+    local: true,
+    make: || Arc::new(Ollama::new()),
+};
 
 const PERPLEXITY: Server = Server {
     name: "perplexity",
@@ -314,5 +368,19 @@ const LLAMA_CPP: Server = Server {
     ..OPENAI
 };
 
-static SERVERS: &[Server] =
-    &[OPENAI, OPENAI_RESPONSES, PERPLEXITY, KIMI, OPENROUTER, DEEPSEEK, GROQ, MISTRAL, XAI, TOGETHER, LLAMA_CPP];
+static SERVERS: &[Server] = &[
+    OPENAI,
+    OPENAI_RESPONSES,
+    ANTHROPIC,
+    GEMINI,
+    PERPLEXITY,
+    KIMI,
+    OPENROUTER,
+    DEEPSEEK,
+    GROQ,
+    MISTRAL,
+    XAI,
+    TOGETHER,
+    LLAMA_CPP,
+    OLLAMA,
+];

@@ -1,9 +1,16 @@
 //! For tests of ours and of third-party adapters: a scripted provider, a fake clock, conformance suites. Feature `testing`.
 
+mod clock;
 mod embedder;
+pub mod loopback;
 mod memory_store;
+mod provider;
+mod scripted;
 mod thread_store;
 
+pub use clock::FakeClock;
 pub use embedder::embedder_conformance;
 pub use memory_store::memory_store_conformance;
+pub use provider::{provider_conformance, provider_failure_conformance};
+pub use scripted::{Script, ScriptedProvider};
 pub use thread_store::thread_store_conformance;

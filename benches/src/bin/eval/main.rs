@@ -1,2 +1,29 @@
-//! eval
-fn main() {}
+//! The evaluations: each runs the product's own public API over a data set, prints a table for people, and as its last line one
+//! JSON object.
+
+mod wire;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage:
+    eval wire DIR [--write-size 1|3|0]     recorded answers of real servers through the real adapters";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let args: Vec<String> = args.collect();
+    let done = match command.as_str() {
+        "wire" => wire::run(&args),
+        _ => Err(USAGE.to_owned()),
+    };
+    match done {
+        Ok(json) => {
+            println!("{json}");
+            ExitCode::SUCCESS
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -23,7 +23,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response> {
         return Err(Error::new(ErrorKind::Decode, "the answer has no `choices`").with_code("no_choices"));
     }
     let mut events = Vec::new();
-    let mut answer = Accumulator::default();
+    let mut answer = Accumulator { whole: true, ..Accumulator::default() };
     answer.chunk(&value, &mut events)?;
     if answer.reason.is_none() {
         answer.reason = Some(FinishReason::Stop);
@@ -37,6 +37,8 @@ pub(super) fn decode(body: &[u8]) -> Result<Response> {
 /// Puts one answer together from chunks (or from one whole, whose `message` is read like a `delta`).
 #[derive(Debug, Default)]
 pub(super) struct Accumulator {
+    /// A whole answer: its `message` counts, though some servers put an empty `delta` beside it.
+    whole: bool,
     started: bool,
     id: Option<String>,
     calls: Vec<Call>,
@@ -71,9 +73,11 @@ impl Accumulator {
             if let Some(usage) = choice.get("usage") {
                 self.merge_usage(read_usage(usage));
             }
-            match (choice.get("delta"), choice.get("message")) {
-                (Some(delta), _) if delta.is_object() => self.delta(delta, events)?,
-                (_, Some(message)) if !self.spoke => self.delta(message, events)?,
+            let (delta, message) = (choice.get("delta").filter(|d| d.is_object()), choice.get("message"));
+            match (delta, message) {
+                (_, Some(message)) if self.whole => self.delta(message, events)?,
+                (Some(delta), _) => self.delta(delta, events)?,
+                (None, Some(message)) if !self.spoke => self.delta(message, events)?,
                 _ => {}
             }
             if let Some(word) = choice.get("finish_reason").and_then(Value::as_str) {
