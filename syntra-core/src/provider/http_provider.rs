@@ -27,6 +27,13 @@ pub enum Auth {
     Header(String, Secret),
 }
 
+/// A request as it goes out.
+struct Call {
+    url: String,
+    headers: Vec<(String, String)>,
+    body: Bytes,
+}
+
 impl Auth {
     fn header(&self) -> Option<(String, String)> {
         match self {
@@ -219,18 +226,19 @@ impl HttpProvider {
         if let Some(model) = model { error.with_model(model) } else { error }
     }
 
-    fn encode(&self, request: &Request, stream: bool) -> Result<(String, Vec<(String, String)>, Bytes)> {
+    fn encode(&self, request: &Request, stream: bool) -> Result<Call> {
         let wire = self.dialect.encode(request, stream)?;
         let body = serde_json::to_vec(&wire.body)
             .map_err(|e| Error::new(ErrorKind::InvalidInput, format!("the request cannot be written as JSON: {e}")))?;
-        Ok((format!("{}{}", self.base_url, wire.path), self.request_headers(&wire), body.into()))
+        let url = format!("{}{}", self.base_url, wire.path);
+        Ok(Call { url, headers: self.request_headers(&wire), body: body.into() })
     }
 
     async fn ask(&self, request: &Request) -> Result<Response> {
-        let (url, headers, body) = self.encode(request, false)?;
+        let call = self.encode(request, false)?;
         let until = after(self.deadlines.total);
         let stage = (TimeoutStage::Total, self.deadlines.total);
-        let response = self.client()?.post(&url, &borrowed(&headers), body, until, stage).await?;
+        let response = self.client()?.post(&call.url, &borrowed(&call.headers), call.body, until, stage).await?;
         if !(200..300).contains(&response.status) {
             let (status, headers, body) = response.beginning(ERROR_BODY, until, stage).await;
             return Err(self.failure(status, &headers, body));
@@ -267,11 +275,12 @@ impl HttpProvider {
     }
 
     async fn open(&self, request: &Request) -> Result<EventStream> {
-        let (url, headers, body) = self.encode(request, true)?;
+        let call = self.encode(request, true)?;
         let total = after(self.deadlines.total);
         let first = after(self.deadlines.first_token);
         let stage = (TimeoutStage::FirstToken, self.deadlines.first_token);
-        let response = self.client()?.post(&url, &borrowed(&headers), body, first.min(total), stage).await?;
+        let response =
+            self.client()?.post(&call.url, &borrowed(&call.headers), call.body, first.min(total), stage).await?;
         if !(200..300).contains(&response.status) {
             let (status, headers, body) = response.beginning(ERROR_BODY, first.min(total), stage).await;
             return Err(self.failure(status, &headers, body));

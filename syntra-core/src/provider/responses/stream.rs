@@ -59,10 +59,10 @@ impl ResponsesStream {
                 self.answer.first(&key(), "refusal");
                 events.push(Event::Refusal { text: delta() });
             }
-            "response.reasoning_summary_part.added" => {
-                if value.get("summary_index").and_then(Value::as_u64).unwrap_or(0) > 0 {
-                    events.push(Event::Reasoning { text: "\n\n".into(), opaque: None });
-                }
+            "response.reasoning_summary_part.added"
+                if value.get("summary_index").and_then(Value::as_u64).unwrap_or(0) > 0 =>
+            {
+                events.push(Event::Reasoning { text: "\n\n".into(), opaque: None });
             }
             "response.reasoning_summary_text.delta" | "response.reasoning_text.delta" => {
                 self.answer.first(&key(), "thought");
