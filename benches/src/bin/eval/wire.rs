@@ -168,7 +168,7 @@ fn compare(expected: &Value, seen: &Seen) -> String {
     let class = expected.get("cls").or_else(|| expected.pointer("/error/cls")).and_then(Value::as_str);
     if let Some(class) = class {
         match &seen.error {
-            None => note(&mut why, "error", "none", &format!("{class}")),
+            None => note(&mut why, "error", "none", class),
             Some(error) if !classes(error.kind()).contains(&class) => {
                 note(&mut why, "error class", &error.to_string(), class);
             }
