@@ -1,6 +1,7 @@
 //! For tests of ours and of third-party adapters: a scripted provider, a fake clock, conformance suites. Feature `testing`.
 
 mod clock;
+mod dialect;
 mod embedder;
 pub mod loopback;
 mod memory_store;
@@ -9,6 +10,7 @@ mod scripted;
 mod thread_store;
 
 pub use clock::FakeClock;
+pub use dialect::{DialectFixture, dialect_conformance, fold, stream_events};
 pub use embedder::embedder_conformance;
 pub use memory_store::memory_store_conformance;
 pub use provider::{provider_conformance, provider_failure_conformance};

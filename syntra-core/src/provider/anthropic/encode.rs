@@ -184,9 +184,9 @@ fn output(request: &Request, traits: Traits, body: &mut Map<String, Value>, syst
 
 fn sampling(request: &Request, traits: Traits, think: bool, body: &mut Map<String, Value>) -> Result<()> {
     if traits.sampling && !think {
-        // Newer models refuse both at once; temperature is the commoner wish.
+        // Newer models refuse both at once; temperature is the commoner wish. It ends at 1 here. (`min` would hide a NaN.)
         if let Some(t) = request.temperature {
-            body.insert("temperature".into(), number("temperature", t.min(1.0))?);
+            body.insert("temperature".into(), number("temperature", if t > 1.0 { 1.0 } else { t })?);
         } else if let Some(p) = request.top_p {
             body.insert("top_p".into(), number("top_p", p)?);
         }

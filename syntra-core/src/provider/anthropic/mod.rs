@@ -3,7 +3,11 @@
 //! What each word of ours becomes on this wire, and what is dropped or refused, is tabled in `docs/providers.md`.
 
 mod decode;
+#[cfg(test)]
+mod decode_tests;
 mod encode;
+#[cfg(test)]
+mod encode_tests;
 mod model;
 
 use super::{Dialect, StreamDecoder, WireFailure, WireRequest, error_shapes};

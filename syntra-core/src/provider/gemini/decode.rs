@@ -44,7 +44,7 @@ pub(super) struct Decoder {
     answer: String,
     /// Whether a candidate has come.
     answered: bool,
-    /// The last finish reason: with tools of the server's own the stream goes on after a `STOP`.
+    /// The last finish reason that nothing followed.
     finish: Option<String>,
     partial: Option<PartialCall>,
     calls: usize,
@@ -151,9 +151,15 @@ impl Decoder {
     fn candidate(&mut self, candidate: &Value, events: &mut Vec<Event>) -> Result<()> {
         self.answered = true;
         let parts = candidate.get("content").and_then(|c| c.get("parts")).and_then(Value::as_array);
+        let before = events.len();
         for part in parts.into_iter().flatten() {
             self.part(part, events)?;
         }
+        // With code that the server runs a `STOP` comes before the result and the rest: what goes on has not ended.
+        if events.iter().skip(before).any(goes_on) {
+            self.finish = None;
+        }
+        let pending = parts.and_then(|p| p.last()).is_some_and(|last| last.get("executableCode").is_some());
         if let Some(grounding) = candidate.get("groundingMetadata") {
             for chunk in grounding.get("groundingChunks").and_then(Value::as_array).into_iter().flatten() {
                 let source = ["web", "retrievedContext", "maps", "image"].iter().find_map(|key| chunk.get(key));
@@ -164,7 +170,7 @@ impl Decoder {
             let sources = ["citationSources", "citations"].iter().find_map(|key| cited.get(key)?.as_array());
             sources.into_iter().flatten().for_each(|s| self.cite(s, events));
         }
-        if let Some(reason) = text(candidate, "finishReason") {
+        if let Some(reason) = text(candidate, "finishReason").filter(|reason| !(pending && *reason == "STOP")) {
             self.finish = Some(reason.to_owned());
         }
         Ok(())
@@ -295,6 +301,12 @@ impl Decoder {
             events.push(Event::Citation(Citation { url: url.to_owned(), title: own("title"), snippet: own("text") }));
         }
     }
+}
+
+/// Whether an event shows that the answer has not ended before it; a bare signature may come late.
+fn goes_on(event: &Event) -> bool {
+    let part = |opaque: &Option<Value>| opaque.as_ref().is_some_and(|o| o.pointer("/gemini/part").is_some());
+    event.is_content() || matches!(event, Event::Reasoning { opaque, .. } if part(opaque))
 }
 
 fn reasoning(text: String, kept: Value) -> Event {

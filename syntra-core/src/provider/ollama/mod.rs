@@ -4,7 +4,11 @@
 //! `/api/generate` are understood too.
 
 mod decode;
+#[cfg(test)]
+mod decode_tests;
 mod encode;
+#[cfg(test)]
+mod encode_tests;
 
 use super::{Dialect, StreamDecoder, WireFailure, WireRequest, error_shapes};
 use crate::chat::{Request, Response};
