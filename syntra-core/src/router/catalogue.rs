@@ -3,9 +3,11 @@
 //! The built-in one is `catalogue.json` beside this file, made from two public price lists by `benches/scripts/build_catalogue.py`;
 //! `docs/catalogue.md` says how to refresh it. A host adds to it or corrects it with [`Catalogue::merge`] and [`Catalogue::insert`].
 
+mod file;
+
 use super::Intent;
 use super::near::near_misses;
-use super::price::{Price, Rates, Tier, TokenPrice};
+use super::price::{Price, TokenPrice};
 use crate::chat::{NanoDollars, Usage};
 use crate::error::{Error, ErrorKind, Result};
 use jiff::civil::Date;
@@ -96,10 +98,14 @@ impl ModelInfo {
     }
 
     /// The expected quality for `intent`, 0 to 1, and where that comes from: its prior for the intent, else the mean of its
-    /// priors for others, else a guess from its price (providers price their models by what they can do).
+    /// priors for others (a model that always searches is good at questions about today whatever else it can), else a guess from its price (providers price their models by what they can do).
     pub fn expected_quality(&self, intent: Intent) -> (f32, Cow<'_, str>) {
         if let Some(prior) = self.quality.get(&intent) {
             return (prior.score.clamp(0.0, 1.0), Cow::Borrowed(&prior.source));
+        }
+        if intent == Intent::WebSearch && self.web_search == Some(WebSearch::Always) {
+            // What it finds matters more here than what it can work out by itself.
+            return (SEARCHING_QUALITY, Cow::Borrowed("it searches the web"));
         }
         if !self.quality.is_empty() {
             let mean = self.quality.values().map(|p| p.score).sum::<f32>() / self.quality.len() as f32;
@@ -151,6 +157,8 @@ impl ModelInfo {
     }
 }
 
+/// The quality assumed for a question about today of a model that searches on every call.
+const SEARCHING_QUALITY: f32 = 0.75;
 /// The quality assumed for a local model that nothing is known of: below every current hosted model but the smallest.
 const LOCAL_QUALITY: f32 = 0.2;
 /// The quality assumed where not even a price is known.
@@ -201,7 +209,7 @@ impl Catalogue {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] naming the row and what is wrong with it.
     pub fn from_json(json: &str) -> Result<Self> {
-        let file: File =
+        let file: file::File =
             serde_json::from_str(json).map_err(|e| Error::invalid(format!("the catalogue is not valid: {e}")))?;
         if file.header.schema != 1 {
             return Err(Error::invalid(format!(
@@ -344,266 +352,5 @@ pub(super) fn is_local(provider: &str) -> bool {
     matches!(canonical_provider(provider), "llamacpp" | "ollama" | "lmstudio" | "vllm" | "local")
 }
 
-#[derive(Deserialize)]
-struct File {
-    header: Header,
-    models: Vec<Row>,
-}
-
-#[derive(Deserialize)]
-struct Header {
-    schema: u32,
-    date: Option<Date>,
-}
-
-/// A row as it is written; unknown fields are left alone, so that a newer file is still read.
-#[derive(Deserialize)]
-struct Row {
-    provider: String,
-    model: String,
-    #[serde(default)]
-    aliases: Vec<String>,
-    #[serde(default)]
-    price: Option<RowPrice>,
-    #[serde(default)]
-    context_window: Option<u64>,
-    #[serde(default)]
-    max_input: Option<u64>,
-    #[serde(default)]
-    max_output: Option<u64>,
-    #[serde(default)]
-    input: Vec<String>,
-    #[serde(default)]
-    tools: Option<bool>,
-    #[serde(default)]
-    json_schema: Option<bool>,
-    #[serde(default)]
-    reasoning: Option<bool>,
-    #[serde(default)]
-    web_search: Option<WebSearch>,
-    #[serde(default)]
-    knowledge_cutoff: Option<String>,
-    #[serde(default)]
-    deprecated_on: Option<Date>,
-    #[serde(default)]
-    quality: BTreeMap<Intent, QualityPrior>,
-    #[serde(default)]
-    local: bool,
-    #[serde(default)]
-    sources: u8,
-}
-
-#[derive(Deserialize)]
-struct RowPrice {
-    #[serde(flatten)]
-    rates: RowRates,
-    #[serde(default)]
-    request: Option<f64>,
-    #[serde(default)]
-    tiers: Vec<RowTier>,
-}
-
-#[derive(Deserialize)]
-struct RowTier {
-    above: u64,
-    #[serde(flatten)]
-    rates: RowRates,
-}
-
-#[derive(Deserialize)]
-struct RowRates {
-    input: Option<f64>,
-    output: Option<f64>,
-    cache_read: Option<f64>,
-    cache_write: Option<f64>,
-}
-
-impl Row {
-    fn into_info(self) -> Result<ModelInfo> {
-        let at = format!("{}/{}", self.provider, self.model);
-        let wrong = |what: String| Error::invalid(format!("catalogue row {at}: {what}"));
-        if self.provider.trim().is_empty() || self.model.trim().is_empty() {
-            return Err(wrong("provider and model must not be empty".into()));
-        }
-        let amount = |what: &str, usd: Option<f64>| match usd {
-            None => Ok(None),
-            Some(usd) => TokenPrice::per_million_usd(usd).map(Some).ok_or_else(|| {
-                wrong(format!("{what} price {usd} is not between 0 and 1000000 USD per million tokens"))
-            }),
-        };
-        let rates = |r: &RowRates| -> Result<Rates> {
-            Ok(Rates {
-                input: amount("input", r.input)?,
-                output: amount("output", r.output)?,
-                cache_read: amount("cache_read", r.cache_read)?,
-                cache_write: amount("cache_write", r.cache_write)?,
-            })
-        };
-        let mut price = if self.local { Price::free() } else { Price::default() };
-        if let Some(row) = &self.price {
-            price = Price { base: rates(&row.rates)?, request: None, tiers: Vec::new() };
-            if let Some(usd) = row.request {
-                let fee = NanoDollars::from_usd(usd).ok_or_else(|| wrong(format!("request fee {usd} is no amount")))?;
-                price.request = Some(fee);
-            }
-            for tier in &row.tiers {
-                price.tiers.push(Tier { above: tier.above, rates: rates(&tier.rates)? });
-            }
-            price.tiers.sort_by_key(|tier| tier.above);
-        }
-        if let Some((intent, prior)) = self.quality.iter().find(|(_, p)| !(0.0..=1.0).contains(&p.score)) {
-            return Err(wrong(format!("quality {} for {} is not between 0 and 1", prior.score, intent.as_str())));
-        }
-        Ok(ModelInfo {
-            provider: self.provider,
-            model: self.model,
-            aliases: self.aliases,
-            price,
-            context_window: self.context_window,
-            max_input: self.max_input,
-            max_output: self.max_output,
-            modalities: self.input,
-            tools: self.tools,
-            json_schema: self.json_schema,
-            reasoning: self.reasoning,
-            web_search: self.web_search,
-            knowledge_cutoff: self.knowledge_cutoff,
-            deprecated_on: self.deprecated_on,
-            quality: self.quality,
-            local: self.local,
-            sources: self.sources,
-        })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_built_in_catalogue_is_whole() {
-        let catalogue = Catalogue::from_json(include_str!("catalogue.json")).unwrap();
-        assert!(catalogue.models().len() > 100);
-        assert!(catalogue.date().is_some());
-        assert!(include_str!("catalogue.json").len() < 100_000);
-        for provider in
-            ["openai", "anthropic", "gemini", "perplexity", "kimi", "deepseek", "mistral", "groq", "xai", "openrouter"]
-        {
-            assert!(catalogue.models().iter().any(|m| m.provider == provider), "{provider}");
-        }
-        for model in catalogue.models() {
-            let at = format!("{}/{}", model.provider, model.model);
-            for price in [model.price.base.input, model.price.base.output].into_iter().flatten() {
-                assert!(price > TokenPrice::FREE, "{at}: no hosted model is free; unknown is absent");
-            }
-            assert_eq!(model.price.base.input.is_some(), model.price.base.output.is_some(), "{at}");
-            if let (Some(read), Some(input)) = (model.price.base.cache_read, model.price.base.input) {
-                assert!(read <= input, "{at}");
-            }
-            assert!(model.price.tiers.is_sorted_by_key(|t| t.above), "{at}");
-            assert!(model.context_window.is_some_and(|w| w >= 8_000), "{at}");
-            assert!(model.vision().is_some(), "{at}");
-            for alias in &model.aliases {
-                assert_eq!(catalogue.find(&model.provider, alias).unwrap().model, model.model, "{at}: {alias}");
-            }
-        }
-    }
-
-    #[test]
-    fn names_resolve_where_that_is_right_and_nowhere_else() {
-        let catalogue = Catalogue::builtin();
-        for (provider, name, is) in [
-            ("openai", "gpt-4o", "gpt-4o"),
-            ("openai", "gpt-4o-2024-08-06", "gpt-4o"),
-            ("openai", "gpt-4o-2024-05-13", "gpt-4o-2024-05-13"),
-            ("openai", "gpt-4o-mini-2024-07-18", "gpt-4o-mini"),
-            ("openai", "gpt-5.6", "gpt-5.6-sol"),
-            ("anthropic", "claude-haiku-4-5-20251001", "claude-haiku-4-5"),
-            ("google", "models/gemini-2.5-flash", "gemini-2.5-flash"),
-            ("moonshot", "kimi-k2.6", "kimi-k2.6"),
-            ("mistral", "mistral-medium-3.5", "mistral-medium-latest"),
-            ("openrouter", "openai/gpt-4o-mini", "openai/gpt-4o-mini"),
-        ] {
-            assert_eq!(catalogue.get(provider, name).unwrap().model, is, "{provider}/{name}");
-        }
-        // A date nobody listed may be another model at another price.
-        let error = catalogue.get("openai", "gpt-4o-2031-01-01").unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(error.message().contains("`gpt-4o-2024-"), "{error}");
-        assert!(catalogue.get("openai", "gpt-4o-").is_err() && catalogue.get("openai", "").is_err());
-        assert!(catalogue.get("openia", "gpt-4o").unwrap_err().message().contains("did you mean `openai`"));
-        assert!(catalogue.get("mistral", "claude-opus-5").unwrap_err().message().contains("anthropic/claude-opus-5"));
-    }
-
-    #[test]
-    fn local_models_are_free_and_their_window_unknown() {
-        let catalogue = Catalogue::builtin();
-        for provider in ["ollama", "llama.cpp", "llamacpp"] {
-            let model = catalogue.get(provider, "whatever:7b").unwrap();
-            assert_eq!(model.price.estimate(1_000_000, 1_000_000), Some(NanoDollars::ZERO));
-            assert_eq!((model.context_window, model.vision(), model.tools), (None, None, None));
-        }
-    }
-
-    #[test]
-    fn a_host_corrects_a_field_and_keeps_the_rest() {
-        let mut catalogue = Catalogue::builtin();
-        let before = catalogue.get("openai", "gpt-4o").unwrap().into_owned();
-        let json = r#"{"header":{"schema":1},"models":[
-            {"provider":"openai","model":"gpt-4o-2024-08-06","price":{"input":1,"output":2}},
-            {"provider":"house","model":"own-1","context_window":4096}]}"#;
-        catalogue.merge(Catalogue::from_json(json).unwrap());
-        let after = catalogue.get("openai", "gpt-4o").unwrap();
-        assert_eq!(after.price.estimate(1_000_000, 0).unwrap().to_string(), "$1.00");
-        assert_eq!((after.context_window, &after.modalities), (before.context_window, &before.modalities));
-        let own = catalogue.get("house", "own-1").unwrap();
-        assert!(!own.price.is_known() && own.context_window == Some(4096));
-        assert_eq!(catalogue.date(), Catalogue::builtin().date());
-    }
-
-    #[test]
-    fn a_bad_file_says_what_is_wrong_with_it() {
-        let says = |json: &str| Catalogue::from_json(json).unwrap_err().message().to_owned();
-        assert!(says("{").contains("not valid"));
-        assert!(says(r#"{"header":{"schema":9},"models":[]}"#).contains("schema 9"));
-        let bad = |price: &str| {
-            says(&format!(r#"{{"header":{{"schema":1}},"models":[{{"provider":"a","model":"b",{price}}}]}}"#))
-        };
-        assert!(bad(r#""price":{"input":-1}"#).contains("a/b: input price -1"));
-        assert!(bad(r#""quality":{"vision":{"score":2,"source":"x"}}"#).contains("quality 2 for vision"));
-        assert!(
-            says(r#"{"header":{"schema":1},"models":[{"provider":" ","model":"b"}]}"#).contains("must not be empty")
-        );
-    }
-
-    #[test]
-    fn what_the_provider_charged_is_believed() {
-        let model = Catalogue::builtin().get("openai", "gpt-4o").unwrap().into_owned();
-        assert_eq!(cost(&model, &Usage::default()), None);
-        let usage = Usage { provider_cost: Some(NanoDollars::from_nanos(7)), ..Usage::default() };
-        assert_eq!(cost(&model, &usage), Some(NanoDollars::from_nanos(7)));
-    }
-
-    #[test]
-    fn quality_comes_from_the_prior_the_proxy_or_the_price() {
-        let catalogue = Catalogue::builtin();
-        let strong = catalogue.get("openai", "gpt-5.5").unwrap();
-        let weak = catalogue.get("openai", "gpt-4o-mini").unwrap();
-        assert!(strong.expected_quality(Intent::CodingHelp).0 > weak.expected_quality(Intent::CodingHelp).0 + 0.3);
-        assert!(strong.expected_quality(Intent::ReasoningMath).0 > weak.expected_quality(Intent::ReasoningMath).0);
-        let (guess, source) =
-            ModelInfo { price: Price::per_million_usd(1.0, 10.0).unwrap(), ..ModelInfo::new("a", "b") }
-                .expected_quality(Intent::QaRetrieval)
-                .into_owned_pair();
-        assert!((0.6..0.8).contains(&guess) && source.contains("price"));
-    }
-
-    trait OwnedPair {
-        fn into_owned_pair(self) -> (f32, String);
-    }
-    impl OwnedPair for (f32, Cow<'_, str>) {
-        fn into_owned_pair(self) -> (f32, String) {
-            (self.0, self.1.into_owned())
-        }
-    }
-}
+mod tests;

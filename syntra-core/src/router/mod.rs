@@ -3,11 +3,19 @@
 //! May use [`crate::chat`] and [`crate::error`]. A plan does no I/O and calls no model; it takes microseconds and explains itself.
 
 mod catalogue;
+mod constraints;
+mod default_router;
+mod explain;
+mod health;
+mod intent;
 mod near;
 mod price;
 mod types;
 
 pub use catalogue::{Catalogue, ModelInfo, QualityPrior, WebSearch, cost};
+pub use default_router::{DefaultRouter, RouterPreferences};
+pub use health::{FleetHealth, HealthOptions};
+pub use intent::{IntentGuess, classify, needs_of, predicted_output_tokens};
 pub use price::{Price, Rates, Tier, TokenPrice};
 pub use types::{
     CandidateReport, Fleet, Intent, Needs, Plan, Planned, RouteOutcome, RouteQuery, Standing, Target, TargetHealth,
@@ -21,7 +29,9 @@ pub trait Router: Send + Sync + Debug + 'static {
     /// The models of `fleet` to try for `query`, best first, with a report on every candidate.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::Unsupported`] naming what no candidate can do; [`crate::ErrorKind::Config`] when the fleet is empty.
+    /// [`crate::ErrorKind::Unsupported`] naming what no candidate can do; [`crate::ErrorKind::Overloaded`] when those that could are
+    /// left alone after failures; [`crate::ErrorKind::NotFound`] with near misses for a pinned model that is not in the fleet;
+    /// [`crate::ErrorKind::Config`] when the fleet is empty.
     fn plan(&self, query: &RouteQuery, fleet: &Fleet) -> Result<Plan>;
 
     /// Learns how a call went. Does nothing by default.

@@ -1,11 +1,13 @@
 //! The evaluations: each runs the product's own public API over a data set, prints a table for people, and as its last line one
 //! JSON object.
 
+mod intents;
 mod wire;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage:
+    eval intents FILE [--errors]           what is asked for, against labelled questions
     eval wire DIR [--write-size 1|3|0]     recorded answers of real servers through the real adapters";
 
 fn main() -> ExitCode {
@@ -13,6 +15,7 @@ fn main() -> ExitCode {
     let command = args.next().unwrap_or_default();
     let args: Vec<String> = args.collect();
     let done = match command.as_str() {
+        "intents" => intents::run(&args),
         "wire" => wire::run(&args),
         _ => Err(USAGE.to_owned()),
     };

@@ -1,0 +1,62 @@
+//! What a routing decision costs: `cargo bench -p syntra-benches --bench router`.
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use std::hint::black_box;
+use std::sync::Arc;
+use syntra_core::SystemClock;
+use syntra_core::router::{
+    Catalogue, DefaultRouter, Intent, ModelInfo, RouteQuery, Router, RouterPreferences, Target, classify,
+};
+
+const QUESTIONS: [(&str, &str); 4] = [
+    ("greeting", "hello, how are you?"),
+    ("question", "Who was the first person to reach the South Pole, and in which year?"),
+    (
+        "code",
+        "This fails with a TypeError, why?\n```python\ndef mean(xs):\n    return sum(xs) / len(xs)\nprint(mean(None))\n```",
+    ),
+    ("chinese", "今天北京的天气怎么样？需要带伞吗？"),
+];
+
+fn classification(c: &mut Criterion) {
+    let mut group = c.benchmark_group("classify");
+    for (name, text) in QUESTIONS {
+        group.bench_function(name, |b| b.iter(|| classify(black_box(text), false, &[])));
+    }
+    let long = "Please rewrite the following report so that it reads better. ".to_owned()
+        + &"The figures rose by 12 % in May. ".repeat(400);
+    group.bench_function("13 kB", |b| b.iter(|| classify(black_box(&long), false, &[])));
+    group.finish();
+}
+
+fn planning(c: &mut Criterion) {
+    let mut group = c.benchmark_group("plan");
+    for n in [3usize, 30, 300] {
+        // The catalogue's own models, and where these are too few the same again at other providers.
+        let mut catalogue = Catalogue::builtin();
+        let models = catalogue.models().to_vec();
+        let mut targets = Vec::new();
+        for (at, model) in models.iter().cycle().take(n).enumerate() {
+            let mut row: ModelInfo = model.clone();
+            if at >= models.len() {
+                row.provider = format!("{}-{}", row.provider, at / models.len());
+                catalogue.insert(row.clone());
+            }
+            targets.push(Target::new(row.provider, row.model));
+        }
+        let router = DefaultRouter::new(catalogue, RouterPreferences::default(), Arc::new(SystemClock::new()));
+        let fleet = router.health().snapshot(&targets);
+        let mut query = RouteQuery::new("Write a function that parses a date", Intent::CodingHelp);
+        query.input_tokens = 1_200;
+        group.bench_with_input(BenchmarkId::from_parameter(n), &n, |b, _| {
+            b.iter(|| router.plan(black_box(&query), &fleet))
+        });
+        if n == 30 {
+            group.bench_function("snapshot 30", |b| b.iter(|| router.health().snapshot(black_box(&targets))));
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, classification, planning);
+criterion_main!(benches);

@@ -1,0 +1,415 @@
+//! The router that ships: hard constraints, then one score of quality, cost and latency, then a chain over providers.
+
+use super::catalogue::{canonical_provider, is_local};
+use super::constraints::{Ask, Exclusion};
+use super::near::near_misses;
+use super::{
+    CandidateReport, Catalogue, Fleet, FleetHealth, Intent, ModelInfo, Plan, Planned, RouteOutcome, RouteQuery, Router,
+    Standing, Target, TargetHealth, WebSearch, predicted_output_tokens,
+};
+use crate::chat::NanoDollars;
+use crate::clock::Clock;
+use crate::error::{Error, ErrorKind, Result};
+use jiff::tz::TimeZone;
+use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// What a host prefers.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RouterPreferences {
+    /// Between the cheapest capable model (0) and the best (1). 0.5.
+    pub quality: f32,
+}
+
+impl Default for RouterPreferences {
+    fn default() -> Self {
+        Self { quality: 0.5 }
+    }
+}
+
+impl RouterPreferences {
+    /// The preference for `quality`, from 0 (the cheapest capable model) to 1 (the best).
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when it is not between 0 and 1.
+    pub fn quality(quality: f32) -> Result<Self> {
+        if !(0.0..=1.0).contains(&quality) {
+            return Err(Error::invalid(format!("quality {quality} is not between 0 (cheapest) and 1 (best)")));
+        }
+        Ok(Self { quality })
+    }
+}
+
+/// Chooses by capability, then by expected quality, cost and latency. `docs/routing.md` explains the decision.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syntra_core::SystemClock;
+/// use syntra_core::router::{Catalogue, DefaultRouter, Intent, RouteQuery, Router, RouterPreferences, Target};
+///
+/// let router = DefaultRouter::new(Catalogue::builtin(), RouterPreferences::default(), Arc::new(SystemClock::new()));
+/// let fleet = router.health().snapshot(&[Target::new("openai", "gpt-5.4-nano"), Target::new("anthropic", "claude-sonnet-5")]);
+/// let small_talk = router.plan(&RouteQuery::new("hello!", Intent::SocialChat), &fleet)?;
+/// assert_eq!(small_talk.order[0].target.model, "gpt-5.4-nano");
+/// let code = router.plan(&RouteQuery::new("Write a parser in Rust", Intent::CodingHelp), &fleet)?;
+/// assert_eq!(code.order[0].target.model, "claude-sonnet-5");
+/// println!("{}", code.explain());
+/// # Ok::<(), syntra_core::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct DefaultRouter {
+    catalogue: Catalogue,
+    preferences: RouterPreferences,
+    health: Arc<FleetHealth>,
+    clock: Arc<dyn Clock>,
+}
+
+/// What a whole point of expected quality (a useless answer against a perfect one) is worth at a quality preference of one half, in
+/// dollars, where the most is at stake. So there a model of quality .95 is chosen over one of .40 as long as the answer costs less
+/// than three cents more.
+const QUALITY_WORTH_USD: f64 = 0.05;
+
+/// What a second of waiting for the first token costs, in dollars, at a quality preference of one half.
+const SECOND_WORTH_USD: f64 = 0.001;
+
+/// The latency assumed where none of the fleet was ever heard.
+const FIRST_TOKEN_GUESS_S: f64 = 1.0;
+
+/// Messages after which a conversation counts as long, and a window that it will soon outgrow as a drawback.
+const LONG_CONVERSATION: usize = 10;
+
+/// The window that local servers have when nobody sets another.
+const LOCAL_WINDOW_GUESS: u64 = 4_096;
+
+/// How much depends on the model, by intent: small talk is good with any, code and mathematics are not.
+fn stakes(intent: Intent) -> f64 {
+    match intent {
+        Intent::CodingHelp | Intent::ReasoningMath => 1.0,
+        Intent::EditingWriting | Intent::Vision => 0.5,
+        Intent::QaRetrieval | Intent::WebSearch => 0.3,
+        Intent::Shopping => 0.2,
+        Intent::SocialChat => 0.01,
+    }
+}
+
+/// The stakes of a question that is not understood.
+const UNSURE_STAKES: f64 = 0.45;
+
+/// A candidate that meets every hard constraint.
+struct Candidate<'a> {
+    target: &'a Target,
+    info: Cow<'a, ModelInfo>,
+    health: &'a TargetHealth,
+    cost: Option<NanoDollars>,
+    quality: f32,
+    seconds: f64,
+    drawbacks: Drawbacks,
+    score: f64,
+    hash: u64,
+}
+
+/// What puts a candidate behind all that lack it, whatever the score; the first that differs decides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Drawbacks {
+    cannot_search: bool,
+    unsure_ability: bool,
+    window_outgrown: bool,
+    price_unknown: bool,
+}
+
+impl DefaultRouter {
+    /// A router over `catalogue` with a health of its own.
+    pub fn new(catalogue: Catalogue, preferences: RouterPreferences, clock: Arc<dyn Clock>) -> Self {
+        let health = Arc::new(FleetHealth::new(clock.clone()));
+        Self { catalogue, preferences, health, clock }
+    }
+
+    /// The same with a health that is shared. [`Router::observe`] records into it, so nobody else should record the same outcomes.
+    pub fn with_health(mut self, health: Arc<FleetHealth>) -> Self {
+        self.health = health;
+        self
+    }
+
+    /// The health that [`Router::observe`] records into; take the snapshots for [`Router::plan`] from it.
+    pub fn health(&self) -> &Arc<FleetHealth> {
+        &self.health
+    }
+
+    /// The models it knows.
+    pub fn catalogue(&self) -> &Catalogue {
+        &self.catalogue
+    }
+
+    /// What the host prefers.
+    pub fn preferences(&self) -> &RouterPreferences {
+        &self.preferences
+    }
+
+    /// What is known of `target`: its row; a local model's nothing but that it is free; of any other nothing.
+    fn info(&self, target: &Target) -> Cow<'_, ModelInfo> {
+        match self.catalogue.find(&target.provider, &target.model) {
+            Some(row) => Cow::Borrowed(row),
+            None if is_local(&target.provider) => Cow::Owned(ModelInfo::local(&target.provider, &target.model)),
+            None => Cow::Owned(ModelInfo::new(&target.provider, &target.model)),
+        }
+    }
+
+    /// The place in `fleet` of the target that `pinned` names.
+    fn resolve_pinned(&self, pinned: &str, fleet: &Fleet) -> Result<usize> {
+        let targets = || fleet.targets.iter().map(|(target, _)| target);
+        let exact = targets().position(|t| {
+            pinned.strip_prefix(t.provider.as_str()).and_then(|r| r.strip_prefix('/')) == Some(t.model.as_str())
+        });
+        let by_alias = || {
+            let (provider, model) = pinned.split_once('/')?;
+            let row = self.catalogue.find(provider, model)?;
+            targets().position(|t| {
+                canonical_provider(&t.provider) == row.provider
+                    && self.catalogue.find(&t.provider, &t.model).is_some_and(|r| r.model == row.model)
+            })
+        };
+        let by_model = || {
+            let mut found = targets().enumerate().filter(|(_, t)| t.model == pinned).map(|(at, _)| at);
+            found.next().filter(|_| found.next().is_none())
+        };
+        exact.or_else(by_alias).or_else(by_model).ok_or_else(|| {
+            let names: Vec<String> = targets().map(Target::to_string).collect();
+            let near = near_misses(pinned, names.iter().map(String::as_str), 3);
+            let (word, list) = if near.is_empty() {
+                ("there are", names.iter().map(String::as_str).take(8).collect())
+            } else {
+                ("near misses", near)
+            };
+            Error::new(
+                ErrorKind::NotFound,
+                format!("`{pinned}` is none of the models that can be called; {word}: {}", list.join(", ")),
+            )
+        })
+    }
+
+    fn score(&self, candidate: &Candidate<'_>, stakes: f64) -> f64 {
+        let k = f64::from(self.preferences.quality.clamp(0.0, 1.0));
+        let failing = f64::from(candidate.health.failure_rate.clamp(0.0, 0.9));
+        let quality = f64::from(candidate.quality) * (1.0 - failing);
+        // A call that fails is made again, so what an answer costs is the price of a call by its chance to succeed.
+        let usd = candidate.cost.map_or(0.0, NanoDollars::usd) / (1.0 - failing);
+        // At 0 the cost alone counts, at 1 the quality alone; latency counts in between.
+        k.powi(3) * QUALITY_WORTH_USD * stakes * quality
+            - (1.0 - k).powi(3) * usd
+            - 0.5 * k * (1.0 - k) * SECOND_WORTH_USD * candidate.seconds
+    }
+}
+
+impl Candidate<'_> {
+    /// Better first.
+    fn order(&self, other: &Self) -> Ordering {
+        let cost = |c: &Self| c.cost.map_or(u64::MAX, NanoDollars::nanos);
+        self.drawbacks
+            .cmp(&other.drawbacks)
+            .then_with(|| other.score.total_cmp(&self.score))
+            .then_with(|| self.health.failure_rate.total_cmp(&other.health.failure_rate))
+            .then_with(|| cost(self).cmp(&cost(other)))
+            .then_with(|| other.quality.total_cmp(&self.quality))
+            .then_with(|| self.seconds.total_cmp(&other.seconds))
+            .then_with(|| other.info.context_window.cmp(&self.info.context_window))
+            .then_with(|| self.hash.cmp(&other.hash))
+            .then_with(|| self.target.cmp(other.target))
+    }
+
+    fn reason(&self, rank: usize, query: &RouteQuery, previous: Option<&Self>, alternated: bool) -> String {
+        let mut out = String::with_capacity(160);
+        let intent = query.intent.as_str();
+        // Writing into a String cannot fail.
+        let _ = match (rank, previous) {
+            (0, _) if query.pinned.is_some() => write!(out, "the caller insists on it"),
+            (0, _) => write!(out, "best balance for {intent}"),
+            (_, Some(previous)) if alternated => {
+                write!(out, "next, at another provider in case {} is down", previous.target.provider)
+            }
+            _ => write!(out, "next best for {intent}"),
+        };
+        let (quality, source) = self.info.expected_quality(query.intent);
+        let _ = write!(out, ": quality {quality:.2} ({source})");
+        let _ = match self.cost {
+            Some(cost) if self.info.local && cost == NanoDollars::ZERO => write!(out, ", free on your own machine"),
+            Some(cost) => write!(out, ", about {}", Dollars(cost)),
+            None => write!(out, ", at a price that is not known"),
+        };
+        if let Some(seen) = self.health.first_token {
+            let _ = write!(out, ", first token in {} ms", seen.as_millis());
+        }
+        if self.health.failure_rate >= 0.05 {
+            let _ = write!(out, ", {:.0} % of its calls failing", self.health.failure_rate * 100.0);
+        }
+        if query.needs.web_search {
+            out.push_str(match self.info.web_search {
+                Some(WebSearch::Always) => ", searches the web",
+                Some(WebSearch::Tool) => ", searches the web only if the request switches its server's tool on",
+                None => ", does not search the web",
+            });
+        }
+        if self.drawbacks.unsure_ability {
+            out.push_str(", not known to do all that is asked");
+        }
+        if self.drawbacks.window_outgrown {
+            out.push_str(match self.info.context_window {
+                Some(_) => ", its window will soon be outgrown",
+                None => ", its window is not known",
+            });
+        }
+        if self.info.deprecated_on.is_some() {
+            let _ = write!(out, ", to be retired on {}", self.info.deprecated_on.unwrap_or_default());
+        }
+        out
+    }
+}
+
+impl Router for DefaultRouter {
+    fn plan(&self, query: &RouteQuery, fleet: &Fleet) -> Result<Plan> {
+        if fleet.targets.is_empty() {
+            return Err(Error::new(ErrorKind::Config, "there is no model to choose from; configure a provider"));
+        }
+        let pinned = query.pinned.as_deref().map(|name| self.resolve_pinned(name, fleet)).transpose()?;
+        let today = self.clock.now().to_zoned(TimeZone::UTC).date();
+        let predicted = predicted_output_tokens(query.intent) + if query.needs.reasoning { THINKING_TOKENS } else { 0 };
+        let ask = Ask { query, today, pinned: pinned.is_some(), output: predicted.min(query.output_tokens.max(1)) };
+        let confidence = f64::from(query.confidence.clamp(0.0, 1.0));
+        let stakes = confidence * stakes(query.intent) + (1.0 - confidence) * UNSURE_STAKES;
+        let guess_s = median_first_token(fleet);
+        let text_hash = fnv(0xcbf2_9ce4_8422_2325, query.text.as_bytes());
+
+        let mut seen = HashSet::with_capacity(fleet.targets.len());
+        let mut ranked: Vec<Candidate<'_>> = Vec::with_capacity(fleet.targets.len());
+        let mut excluded: Vec<(CandidateReport, Exclusion)> = Vec::new();
+        for (at, (target, health)) in fleet.targets.iter().enumerate() {
+            if !seen.insert((target.provider.as_str(), target.model.as_str())) {
+                continue;
+            }
+            let info = self.info(target);
+            let cost = info.price.estimate(query.input_tokens, ask.output);
+            let exclusion =
+                if pinned.is_some_and(|p| p != at) { Some(Exclusion::NotPinned) } else { ask.exclusion(&info, health) };
+            if let Some(exclusion) = exclusion {
+                let mut report =
+                    CandidateReport::new(target.clone(), Standing::Excluded, None, exclusion.sentence(&info, query));
+                fill(&mut report, &info, health, cost);
+                excluded.push((report, exclusion));
+                continue;
+            }
+            let (quality, _) = info.expected_quality(query.intent);
+            let needed = query.input_tokens.saturating_add(query.output_tokens);
+            let window_outgrown = match info.context_window {
+                Some(window) => query.history_messages > LONG_CONVERSATION && window < needed.saturating_mul(2),
+                None => needed > LOCAL_WINDOW_GUESS,
+            };
+            let drawbacks = Drawbacks {
+                cannot_search: query.needs.web_search && info.web_search != Some(WebSearch::Always),
+                unsure_ability: ask.is_unsure(&info),
+                window_outgrown,
+                price_unknown: cost.is_none(),
+            };
+            let hash = fnv(fnv(text_hash, target.provider.as_bytes()), target.model.as_bytes());
+            let seconds = health.first_token.map_or(guess_s, |t| t.as_secs_f64());
+            let mut candidate = Candidate { target, info, health, cost, quality, seconds, drawbacks, score: 0.0, hash };
+            candidate.score = self.score(&candidate, stakes);
+            ranked.push(candidate);
+        }
+        if ranked.is_empty() {
+            return Err(Exclusion::error(&excluded, query));
+        }
+        ranked.sort_by(Candidate::order);
+        let ranked = alternate(ranked);
+
+        let mut order = Vec::with_capacity(ranked.len());
+        let mut candidates = Vec::with_capacity(ranked.len() + excluded.len());
+        for (rank, (candidate, alternated)) in ranked.iter().enumerate() {
+            let previous = rank.checked_sub(1).and_then(|r| ranked.get(r)).map(|(c, _)| c);
+            let reason = candidate.reason(rank, query, previous, *alternated);
+            let standing = if rank == 0 { Standing::Chosen } else { Standing::Fallback };
+            let mut report = CandidateReport::new(candidate.target.clone(), standing, Some(rank), reason.clone());
+            fill(&mut report, &candidate.info, candidate.health, candidate.cost);
+            candidates.push(report);
+            order.push(Planned { target: candidate.target.clone(), reason });
+        }
+        candidates.extend(excluded.into_iter().map(|(report, _)| report));
+        Ok(Plan::new(order, candidates, query.intent, query.confidence))
+    }
+
+    fn observe(&self, outcome: &RouteOutcome) {
+        self.health.record(outcome);
+    }
+}
+
+/// Tokens that thinking is expected to take when it is asked for.
+const THINKING_TOKENS: u64 = 1_500;
+
+fn fill(report: &mut CandidateReport, info: &ModelInfo, health: &TargetHealth, cost: Option<NanoDollars>) {
+    report.estimated_cost = cost;
+    report.expected_first_token_ms = health.first_token.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
+    report.context_window = info.context_window;
+}
+
+/// Puts the chain in an order in which no provider follows itself while another is left, so that one provider's outage does not
+/// take two tries in a row. Candidates of unknown price stay behind those of known price. The flag says that a candidate stands
+/// before a better one for this reason.
+fn alternate(ranked: Vec<Candidate<'_>>) -> Vec<(Candidate<'_>, bool)> {
+    // One queue a provider, in order of rank; the next is the best head of another provider than the last.
+    let mut out: Vec<(Candidate<'_>, bool)> = Vec::with_capacity(ranked.len());
+    let (known, unknown): (Vec<_>, Vec<_>) = ranked.into_iter().partition(|c| !c.drawbacks.price_unknown);
+    for group in [known, unknown] {
+        let mut queues: Vec<(&str, std::collections::VecDeque<(usize, Candidate<'_>)>)> = Vec::new();
+        for (rank, candidate) in group.into_iter().enumerate() {
+            let provider = candidate.target.provider.as_str();
+            match queues.iter_mut().find(|(name, _)| *name == provider) {
+                Some((_, queue)) => queue.push_back((rank, candidate)),
+                None => queues.push((provider, std::iter::once((rank, candidate)).collect())),
+            }
+        }
+        loop {
+            let last = out.last().map(|(c, _)| c.target.provider.as_str());
+            let head =
+                |queue: &std::collections::VecDeque<(usize, Candidate<'_>)>| queue.front().map(|(rank, _)| *rank);
+            let best = queues.iter().filter_map(|(_, q)| head(q)).min();
+            let other = queues.iter().filter(|(name, _)| Some(*name) != last).filter_map(|(_, q)| head(q)).min();
+            let Some(next) = other.or(best) else { break };
+            let taken = queues.iter_mut().find(|(_, q)| head(q) == Some(next)).and_then(|(_, q)| q.pop_front());
+            if let Some((_, candidate)) = taken {
+                out.push((candidate, Some(next) != best));
+            }
+        }
+    }
+    out
+}
+
+/// The median of the latencies that are known, for those that are not.
+fn median_first_token(fleet: &Fleet) -> f64 {
+    let mut known: Vec<f64> =
+        fleet.targets.iter().filter_map(|(_, h)| h.first_token).map(|t| t.as_secs_f64()).collect();
+    known.sort_by(f64::total_cmp);
+    known.get(known.len() / 2).copied().unwrap_or(FIRST_TOKEN_GUESS_S)
+}
+
+/// FNV-1a: the same on every machine and in every version, so that ties fall the same way.
+fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// An amount in two significant digits, for people.
+pub(super) struct Dollars(pub(super) NanoDollars);
+
+impl std::fmt::Display for Dollars {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let nanos = self.0.nanos();
+        let digits = nanos.checked_ilog10().unwrap_or(0);
+        let unit = 10u64.pow(digits.saturating_sub(1));
+        let rounded = (nanos / unit + u64::from(nanos % unit >= unit.div_ceil(2) && unit > 1)).saturating_mul(unit);
+        write!(f, "{}", NanoDollars::from_nanos(rounded))
+    }
+}
+
+#[cfg(test)]
+mod tests;
