@@ -156,7 +156,8 @@ pub struct ToolCall {
     pub id: String,
     /// The tool's name.
     pub name: String,
-    /// The arguments: a JSON object that was complete and parsed.
+    /// The arguments, parsed: a JSON object. A JSON string with the model's own text where that is no object, because the token limit
+    /// cut it off or the model wrote it wrongly: such a call cannot be made, but the model can be told.
     pub arguments: Value,
     /// An opaque token of the provider (Gemini's `thoughtSignature`) that has to be sent back with the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -20,6 +20,8 @@ pub struct ErrorShape {
     pub kind: Option<String>,
     /// `code`, as in `context_length_exceeded`; numeric codes that are statuses go to `status`.
     pub code: Option<String>,
+    /// `param`: which of the request's fields is meant.
+    pub param: Option<String>,
     /// Google's status word (`RESOURCE_EXHAUSTED`) and the reasons and quota ids of its details.
     pub details: Vec<String>,
 }
@@ -103,8 +105,12 @@ impl ErrorShape {
                 details.extend(violation.get("quotaId").and_then(Value::as_str).map(str::to_owned));
             }
         }
+        // OpenRouter's moderation.
+        if error.pointer("/metadata/flagged_input").is_some() {
+            details.push("content_filter".into());
+        }
         let code = word("code").filter(|c| c.parse::<u16>().is_err());
-        Self { status, message, kind: word("type"), code, details }
+        Self { status, message, kind: word("type"), code, param: word("param"), details }
     }
 
     /// The error of this shape: classified, its message redacted, its code the server's most telling one.
@@ -188,7 +194,7 @@ impl ErrorShape {
             "invalid model",
             "unknown model",
             "decommissioned",
-            "deprecated",
+            "been deprecated",
             "been retired",
             "no longer available",
             "no longer supported",
@@ -198,6 +204,9 @@ impl ErrorShape {
             "do not have access",
             "does not have access",
         ];
+        if self.param.as_deref().is_some_and(|p| p != "model") {
+            return false;
+        }
         let gone = GONE.iter().any(|w| message.contains(w));
         status == 404 || gone && !message.contains("tool") && !message.contains("parameter")
     }
@@ -337,7 +346,6 @@ const CONTEXT_WORDS: &[&str] = &[
     "exceeds model's maximum",
     "larger than the maximum context",
     "context length is only",
-    "input length",
 ];
 const POLICY_CODES: &[&str] = &[
     "content_policy_violation",
@@ -362,9 +370,10 @@ const POLICY_WORDS: &[&str] = &[
     "input was flagged",
     "was flagged as",
     "flagged for",
+    "flagged by",
+    "requires moderation",
     "responsible ai",
     "considered high risk",
-    "high risk",
     "blocked by content filtering",
     "violates our",
     "violating our",

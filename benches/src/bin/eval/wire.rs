@@ -295,7 +295,7 @@ fn classes(kind: ErrorKind) -> &'static [&'static str] {
         ErrorKind::ContextTooLong => &["context_length"],
         ErrorKind::BadRequest => &["invalid_request"],
         ErrorKind::Credential => &["auth", "permission"],
-        ErrorKind::Region => &["permission"],
+        ErrorKind::Region => &["permission", "region"],
         ErrorKind::Transient => &["server"],
         ErrorKind::ModelUnavailable => &["model_not_found"],
         ErrorKind::ContentPolicy => &["content_filter"],

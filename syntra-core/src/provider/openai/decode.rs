@@ -2,8 +2,10 @@
 
 use crate::chat::{Citation, Event, FinishReason, NanoDollars, Response, ResponseBuilder, ToolCall, Usage};
 use crate::error::{Error, ErrorKind, Result};
+use crate::provider::encoding::{made_up_id, tool_arguments};
 use crate::provider::error_shapes;
-use serde_json::{Map, Value, json};
+use serde::de::IgnoredAny;
+use serde_json::{Value, json};
 use std::collections::HashSet;
 
 /// The most tool calls, citations and reasoning details of one answer, and the most bytes of one call's arguments.
@@ -242,7 +244,9 @@ impl Accumulator {
         let id = piece.get("id").and_then(Value::as_str).unwrap_or_default();
         let function = piece.get("function").unwrap_or(piece);
         let name = function.get("name").and_then(Value::as_str).unwrap_or_default();
-        let at = self.slot(index, id, name)?;
+        let arguments = function.get("arguments");
+        let more = arguments.is_some_and(|a| !a.is_null() && a.as_str() != Some(""));
+        let at = self.slot(index, id, name, more)?;
         let Some(call) = self.calls.get_mut(at) else { return Ok(()) };
         if call.id.is_empty() {
             call.id = id.to_owned();
@@ -250,17 +254,22 @@ impl Accumulator {
         if call.name.is_empty() {
             call.name = name.to_owned();
         }
-        join_arguments(&mut call.arguments, function.get("arguments"))
+        join_arguments(&mut call.arguments, arguments)
     }
 
     /// The call that a piece belongs to. Servers number them, name them by id, do both, or number them all zero.
-    fn slot(&mut self, index: Option<u64>, id: &str, name: &str) -> Result<usize> {
+    fn slot(&mut self, index: Option<u64>, id: &str, name: &str, more: bool) -> Result<usize> {
+        let numbered = |calls: &[Call]| calls.iter().rposition(|c| index.is_some() && c.index == index);
         let found = if !id.is_empty() {
-            let by_id = self.calls.iter().rposition(|c| c.id == id);
-            // A number announced before its id.
-            by_id.or_else(|| self.calls.iter().rposition(|c| index.is_some() && c.index == index && c.id.is_empty()))
+            self.calls.iter().rposition(|c| c.id == id).or_else(|| {
+                // A number announced before its id, or a server that makes up a new id for each piece.
+                numbered(&self.calls)
+                    .filter(|&at| self.calls.get(at).is_some_and(|c| c.id.is_empty() || name.is_empty()))
+            })
         } else if index.is_some() {
-            self.calls.iter().rposition(|c| c.index == index)
+            // The same number again, with a name, after complete arguments: another call by a server that cannot count.
+            let done = |c: &Call| !c.name.is_empty() && serde_json::from_str::<IgnoredAny>(&c.arguments).is_ok();
+            numbered(&self.calls).filter(|&at| name.is_empty() || !more || !self.calls.get(at).is_some_and(done))
         } else if name.is_empty() {
             self.calls.len().checked_sub(1)
         } else {
@@ -278,11 +287,14 @@ impl Accumulator {
 
     /// Hands over the calls that were not yet; they are complete once a reason to finish has come.
     fn give_calls(&mut self, events: &mut Vec<Event>) -> bool {
-        let id = self.id.clone().unwrap_or_default();
+        let answer = self.id.as_deref().unwrap_or_default();
         for (at, call) in self.calls.iter_mut().enumerate().filter(|(_, c)| !c.given && !c.name.is_empty()) {
             call.given = true;
-            let id = if call.id.is_empty() { made_up_id(&id, at) } else { call.id.clone() };
             let arguments = tool_arguments(&call.arguments);
+            let id = match call.id.as_str() {
+                "" => made_up_id(answer, at, &call.name, &arguments),
+                id => id.to_owned(),
+            };
             events.push(Event::ToolCall(ToolCall { id, name: call.name.clone(), arguments, signature: None }));
         }
         self.calls.iter().any(|c| c.given)
@@ -380,33 +392,6 @@ pub(crate) fn join_arguments(arguments: &mut String, piece: Option<&Value>) -> R
     }
     arguments.push_str(&text);
     Ok(())
-}
-
-/// A call's arguments from their text: the object; an empty object for no text; the text itself, as a JSON string, where it is no
-/// JSON, because the token limit cut it off or the model wrote it wrongly.
-pub(crate) fn tool_arguments(text: &str) -> Value {
-    if text.trim().is_empty() {
-        return Value::Object(Map::new());
-    }
-    match serde_json::from_str::<Value>(text) {
-        Ok(Value::Null) => Value::Object(Map::new()),
-        // Written as JSON twice over.
-        Ok(Value::String(inner)) => match serde_json::from_str::<Value>(&inner) {
-            Ok(value @ Value::Object(_)) => value,
-            _ => Value::String(text.to_owned()),
-        },
-        Ok(value) => value,
-        Err(_) => Value::String(text.to_owned()),
-    }
-}
-
-/// An id for a call of a server that gives none, unique within the conversation as far as the answer's id is.
-fn made_up_id(answer: &str, at: usize) -> String {
-    if answer.is_empty() {
-        format!("call_{}_{at}", uuid::Uuid::now_v7().simple())
-    } else {
-        format!("call_{answer}_{at}")
-    }
 }
 
 /// The unsigned number at `pointer`; a whole float counts.

@@ -7,8 +7,7 @@ use crate::chat::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::WireRequest;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use crate::provider::encoding::{base64, number, overlay};
 use serde_json::{Map, Value, json};
 
 pub(super) fn encode(quirks: &ChatQuirks, request: &Request, stream: bool) -> Result<WireRequest> {
@@ -26,7 +25,7 @@ pub(super) fn encode(quirks: &ChatQuirks, request: &Request, stream: bool) -> Re
     output(quirks, request, &mut body)?;
     sampling(quirks, request, &mut body)?;
     reasoning(quirks, request, &mut body);
-    merge_extra(&mut body, request);
+    overlay(&mut body, &request.extra);
     Ok(WireRequest { path: "/chat/completions".into(), headers: Vec::new(), body: Value::Object(body) })
 }
 
@@ -44,13 +43,6 @@ pub(crate) fn check(request: &Request) -> Result<()> {
         return Err(Error::invalid(format!("tool choice names `{name}`, which is not among the request's tools")));
     }
     Ok(())
-}
-
-/// Provider fields of the caller win over what the dialect wrote.
-pub(crate) fn merge_extra(body: &mut Map<String, Value>, request: &Request) {
-    for (name, value) in &request.extra {
-        body.insert(name.clone(), value.clone());
-    }
 }
 
 fn messages(quirks: &ChatQuirks, request: &Request) -> Result<Vec<Value>> {
@@ -166,7 +158,7 @@ fn image_part(image: &Image) -> Value {
 }
 
 pub(crate) fn data_url(media_type: &str, data: &[u8]) -> String {
-    format!("data:{media_type};base64,{}", STANDARD.encode(data))
+    format!("data:{media_type};base64,{}", base64(data))
 }
 
 fn document_part(field: DocumentField, document: &Document) -> Result<Value> {
@@ -183,7 +175,7 @@ fn document_part(field: DocumentField, document: &Document) -> Result<Value> {
         (DocumentSource::Bytes { media_type, data }, DocumentField::FileUrl) => {
             // Perplexity wants the bare base64, without the data URL's head.
             let _ = media_type;
-            json!({ "type": "file_url", "file_url": { "url": STANDARD.encode(data) }, "file_name": title })
+            json!({ "type": "file_url", "file_url": { "url": base64(data) }, "file_name": title })
         }
         (DocumentSource::Bytes { media_type, data }, DocumentField::File | DocumentField::FileOrUrl) => {
             json!({ "type": "file", "file": { "filename": title, "file_data": data_url(media_type, data) } })
@@ -300,13 +292,6 @@ fn sampling(quirks: &ChatQuirks, request: &Request, body: &mut Map<String, Value
         body.insert(name.into(), seed.into());
     }
     Ok(())
-}
-
-/// A float as the shortest decimal that means it: `0.2`, not `0.20000000298`.
-pub(crate) fn number(name: &str, value: f32) -> Result<Value> {
-    let wrong = || Error::invalid(format!("{name} is {value}; it must be a finite number"));
-    let value: f64 = value.to_string().parse().map_err(|_| wrong())?;
-    serde_json::Number::from_f64(value).map(Value::Number).ok_or_else(wrong)
 }
 
 fn reasoning(quirks: &ChatQuirks, request: &Request, body: &mut Map<String, Value>) {

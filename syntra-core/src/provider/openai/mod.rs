@@ -5,13 +5,15 @@
 mod decode;
 mod encode;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use super::{Dialect, StreamDecoder, WireFailure, WireRequest, error_shapes};
 use crate::chat::{Request, Response};
 use crate::error::{Error, Result};
 
-pub(crate) use decode::{tool_arguments, u64_at};
-pub(crate) use encode::{check, data_url, is_openai_reasoning_model, merge_extra, number, strict_ready};
+pub(crate) use decode::u64_at;
+pub(crate) use encode::{check, data_url, is_openai_reasoning_model, strict_ready};
 
 /// Chat Completions as one server speaks it.
 #[derive(Clone, Debug, Default)]

@@ -2,8 +2,9 @@
 
 use crate::chat::{Citation, Event, FinishReason, NanoDollars, Response, ResponseBuilder, ToolCall, Usage};
 use crate::error::{Error, ErrorKind, Result};
+use crate::provider::encoding::tool_arguments;
 use crate::provider::error_shapes;
-use crate::provider::openai::{tool_arguments, u64_at};
+use crate::provider::openai::u64_at;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 
@@ -35,8 +36,8 @@ pub(super) struct Answer {
     /// What was given already, by item and kind, so that the items of the end do not repeat it.
     given: HashSet<String>,
     cited: HashSet<String>,
-    /// Anything at all was given for an item without id.
-    pub(super) called: bool,
+    /// A call of the application's own tools was given.
+    called: bool,
 }
 
 impl Answer {

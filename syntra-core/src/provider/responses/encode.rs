@@ -3,7 +3,8 @@
 use crate::chat::{DocumentSource, ImageSource, Message, OutputFormat, Part, Request, Role, ToolChoice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::WireRequest;
-use crate::provider::openai::{check, data_url, is_openai_reasoning_model, merge_extra, number, strict_ready};
+use crate::provider::encoding::{number, overlay};
+use crate::provider::openai::{check, data_url, is_openai_reasoning_model, strict_ready};
 use serde_json::{Map, Value, json};
 
 pub(super) fn encode(request: &Request, stream: bool) -> Result<WireRequest> {
@@ -53,7 +54,7 @@ pub(super) fn encode(request: &Request, stream: bool) -> Result<WireRequest> {
             body.insert("text".into(), json!({ "format": format }));
         }
     }
-    merge_extra(&mut body, request);
+    overlay(&mut body, &request.extra);
     Ok(WireRequest { path: "/responses".into(), headers: Vec::new(), body: Value::Object(body) })
 }
 

@@ -7,6 +7,8 @@
 mod decode;
 mod encode;
 mod stream;
+#[cfg(test)]
+mod tests;
 
 use super::{Dialect, StreamDecoder, WireFailure, WireRequest, error_shapes};
 use crate::chat::{Request, Response};
