@@ -2,6 +2,17 @@
 //!
 //! May use [`crate::chat`], [`crate::error`], [`crate::memory`] (its words only) and tiktoken. Pure: no I/O.
 
+mod builder;
+mod history;
+mod tokens;
+
+pub use builder::DefaultContextBuilder;
+pub use history::{Rolling, SUMMARY_EVERY, summarise};
+pub use tokens::{
+    DOCUMENT_TOKENS, EstimatedCounter, IMAGE_TOKENS, IMAGE_TOKENS_LOW, MESSAGE_OVERHEAD, REPLY_OVERHEAD, TOOL_OVERHEAD,
+    Tiktoken, count_message, count_messages, counter_for,
+};
+
 use crate::chat::Message;
 use crate::error::Result;
 use crate::memory::Memory;
@@ -24,7 +35,8 @@ pub trait ContextBuilder: Send + Sync + Debug + 'static {
     /// Chooses and orders. System first, then memories by section, then history with the newest last, then the current message, once.
     ///
     /// # Errors
-    /// [`crate::ErrorKind::ContextTooLong`] when the system text and the current message alone exceed the budget.
+    /// [`crate::ErrorKind::ContextTooLong`] when the system text and the current message alone exceed [`Budget::window`];
+    /// [`crate::ErrorKind::InvalidInput`] when the current message answers a tool call that the history does not end with.
     fn build(&self, input: &ContextInput<'_>) -> Result<Context>;
 }
 
@@ -68,11 +80,23 @@ pub struct Budget {
     pub history: usize,
     /// All sections together, the system text and the current message not counted.
     pub total: usize,
+    /// The most tokens of the whole, system text and current message included: the model's window less what is kept for the answer.
+    /// The sections shrink to fit it. `None` where nobody knows it.
+    pub window: Option<usize>,
 }
 
 impl Default for Budget {
     fn default() -> Self {
-        Self { profile: 600, semantic: 1500, episodic: 1500, procedural: 400, entities: 300, history: 300, total: 5000 }
+        Self {
+            profile: 600,
+            semantic: 1500,
+            episodic: 1500,
+            procedural: 400,
+            entities: 300,
+            history: 300,
+            total: 5000,
+            window: None,
+        }
     }
 }
 
