@@ -90,8 +90,8 @@ impl ErrorShape {
         let mut message = word("message")
             .or_else(|| word("msg"))
             .or_else(|| word("detail"))
-            .or_else(|| error.get("detail").filter(|d| !d.is_null()).map(ToString::to_string))
-            .or_else(|| error.get("message").filter(|m| !m.is_null()).map(ToString::to_string))
+            .or_else(|| error.get("detail").filter(|d| !d.is_null() && !d.is_string()).map(ToString::to_string))
+            .or_else(|| error.get("message").filter(|m| !m.is_null() && !m.is_string()).map(ToString::to_string))
             .or_else(|| error.as_str().map(str::to_owned))
             .unwrap_or_default();
         // OpenRouter says "Provider returned error" and has the provider's own words beside it.

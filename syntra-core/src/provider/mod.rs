@@ -112,3 +112,8 @@ pub struct WireFailure<'a> {
     /// The date and time, for `Retry-After` given as a date.
     pub now: jiff::Timestamp,
 }
+
+#[cfg(test)]
+mod error_tests;
+#[cfg(test)]
+mod http_tests;

@@ -3,6 +3,7 @@
 mod clock;
 mod dialect;
 mod embedder;
+pub mod fuzz;
 pub mod loopback;
 mod memory_store;
 mod provider;

@@ -441,3 +441,31 @@ fn errors_inside_a_200() {
     let (_, done) = events("event: error\ndata: {\"message\":\"boom\",\"type\":\"server_error\"}\n\n");
     assert_eq!(done.unwrap_err().kind(), ErrorKind::Transient);
 }
+
+#[test]
+fn the_dialect_keeps_its_contract() {
+    let usage =
+        r#""usage":{"prompt_tokens":9,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":4},"cost":0.5}"#;
+    let details = r#"[{"type":"reasoning.encrypted","data":"zz","index":0}]"#;
+    let stream = [
+        ": keep-alive\n\n".to_owned(),
+        format!(r#"data: {{"id":"c1","model":"m","choices":[{{"index":0,"delta":{{"role":"assistant","content":"","reasoning":"hm é","reasoning_details":{details}}}}}]}}"#),
+        r#"data: {"id":"c1","choices":[{"index":0,"delta":{"content":"Hél"}},{"index":1,"delta":{"content":"no"}}],"citations":["https://a"]}"#.into(),
+        r#"data: {"id":"c1","choices":[{"index":0,"delta":{"content":"lo 😊","refusal":null}}],"citations":["https://a"]}"#.into(),
+        r#"data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"add","arguments":"{\"x\":"}}]}}]}"#.into(),
+        r#"data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"function":{"arguments":"1}"}},{"index":1,"id":"t2","function":{"name":"now","arguments":""}}]}}]}"#.into(),
+        r#"data: {"choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}"#.into(),
+        format!(r#"data: {{"choices":[],{usage}}}"#),
+        "data: [DONE]".into(),
+    ]
+    .join("\r\n\r\n")
+        + "\r\n\r\n";
+    let whole = format!(
+        r#"{{"id":"c1","model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"Héllo 😊","reasoning":"hm é","reasoning_details":{details},
+        "tool_calls":[{{"id":"t1","type":"function","function":{{"name":"add","arguments":"{{\"x\":1}}"}}}},{{"id":"t2","type":"function","function":{{"name":"now","arguments":""}}}}]}},
+        "finish_reason":"tool_calls"}},{{"index":1,"message":{{"content":"no"}}}}],"citations":["https://a"],{usage}}}"#
+    );
+    let fixtures = [crate::testing::DialectFixture { name: "chat", stream: &stream, whole: Some(&whole) }];
+    let dialect = Chat::with_quirks(ChatQuirks { echo_reasoning: true, ..ChatQuirks::default() });
+    crate::testing::dialect_conformance(&dialect, &fixtures).unwrap();
+}

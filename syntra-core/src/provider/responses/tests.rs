@@ -195,3 +195,28 @@ fn how_streams_end() {
     );
     assert_eq!(whole(&json!({ "hello": 1 })).unwrap_err().kind(), ErrorKind::Decode);
 }
+
+#[test]
+fn the_dialect_keeps_its_contract() {
+    let output = json!([thought(), search(), message(), call()]);
+    let item =
+        |at: u64| json!({ "type": "response.output_item.done", "output_index": at, "item": output[at as usize] });
+    let text =
+        |part: &str| json!({ "type": "response.output_text.delta", "item_id": "m1", "output_index": 2, "delta": part });
+    let list = [
+        json!({ "type": "response.created", "response": { "id": "r1", "model": "gpt-5", "status": "in_progress" } }),
+        item(0),
+        item(1),
+        text("So "),
+        text("it is."),
+        json!({ "type": "response.output_text.annotation.added", "item_id": "m1", "annotation": { "type": "url_citation", "url": "https://a", "title": "A" } }),
+        item(2),
+        item(3),
+        json!({ "type": "response.completed", "response": response(output.clone()) }),
+    ];
+    let stream: String =
+        list.iter().map(|e| format!("event: {}\ndata: {e}\n\n", e["type"].as_str().unwrap())).collect();
+    let whole = response(output.clone()).to_string();
+    let fixtures = [crate::testing::DialectFixture { name: "responses", stream: &stream, whole: Some(&whole) }];
+    crate::testing::dialect_conformance(&Responses::new(), &fixtures).unwrap();
+}

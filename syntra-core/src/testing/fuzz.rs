@@ -1,0 +1,228 @@
+//! What the fuzz targets and the property tests call: every decoder over bytes of any kind. They return nothing; that they return is
+//! the point, along with what they assert.
+
+use super::dialect::{fold, stream_events};
+use crate::chat::{Event, Message, Request};
+use crate::provider::anthropic::Anthropic;
+use crate::provider::gemini::Gemini;
+use crate::provider::ollama::Ollama;
+use crate::provider::openai::Chat;
+use crate::provider::responses::Responses;
+use crate::provider::{Dialect, WireFailure};
+use crate::transport::{Frame, FrameDecoder, Framing, redact, retry_after};
+use bytes::Bytes;
+use jiff::Timestamp;
+
+fn frames(framing: Framing, bytes: &[u8], piece: usize) -> (Vec<Frame>, Option<String>) {
+    let mut frames = Vec::new();
+    let mut decoder = FrameDecoder::new(framing).with_limit(1 << 16);
+    for part in bytes.chunks(piece.max(1)) {
+        if let Err(error) = decoder.push(part, &mut frames) {
+            return (frames, Some(error.to_string()));
+        }
+    }
+    let end = decoder.finish(&mut frames).err().map(|e| e.to_string());
+    (frames, end)
+}
+
+fn framing(framing: Framing, bytes: &[u8]) {
+    let whole = frames(framing, bytes, bytes.len());
+    for piece in [1, 3, 64] {
+        assert_eq!(frames(framing, bytes, piece), whole, "pieces of {piece} bytes are cut otherwise than the whole");
+    }
+}
+
+fn stream(dialect: &dyn Dialect, bytes: &[u8]) {
+    let whole = stream_events(dialect, bytes, 0);
+    let single = stream_events(dialect, bytes, 1);
+    match (whole, single) {
+        (Ok(whole), Ok(single)) => {
+            assert_eq!(format!("{whole:?}"), format!("{single:?}"), "chunked otherwise, decoded otherwise");
+            assert!(matches!(whole.last(), Some(Event::Finish { .. })), "a stream without error ends in Finish");
+            let ends = whole.iter().filter(|e| matches!(e, Event::Finish { .. })).count();
+            assert_eq!(ends, 1, "Finish comes once");
+            echo(dialect, fold(&whole).message);
+        }
+        (Err(a), Err(b)) => assert_eq!(a.to_string(), b.to_string(), "chunked otherwise, failed otherwise"),
+        (a, b) => assert_eq!(a.is_ok(), b.is_ok(), "chunked otherwise, ended otherwise"),
+    }
+}
+
+fn body(dialect: &dyn Dialect, bytes: &[u8]) {
+    if let Ok(answer) = dialect.decode(bytes) {
+        echo(dialect, answer.message);
+    }
+}
+
+/// What a server said can be sent back to it.
+fn echo(dialect: &dyn Dialect, message: Message) {
+    let request = Request::new("a-model", vec![Message::user("go on"), message, Message::user("more")]);
+    let _ = dialect.encode(&request, true);
+}
+
+/// Server-sent events: any chunking equals the whole.
+pub fn sse(bytes: &[u8]) {
+    framing(Framing::Sse, bytes);
+}
+
+/// JSON values in a row: any chunking equals the whole.
+pub fn ndjson(bytes: &[u8]) {
+    framing(Framing::Ndjson, bytes);
+}
+
+/// A JSON array: any chunking equals the whole.
+pub fn json_array(bytes: &[u8]) {
+    framing(Framing::JsonArray, bytes);
+}
+
+/// A stream of Chat Completions.
+pub fn chat_stream(bytes: &[u8]) {
+    stream(&Chat::new(), bytes);
+}
+
+/// A whole answer of Chat Completions.
+pub fn chat_body(bytes: &[u8]) {
+    body(&Chat::new(), bytes);
+}
+
+/// A stream of the Responses API.
+pub fn responses_stream(bytes: &[u8]) {
+    stream(&Responses::new(), bytes);
+}
+
+/// A whole answer of the Responses API.
+pub fn responses_body(bytes: &[u8]) {
+    body(&Responses::new(), bytes);
+}
+
+/// A stream of Anthropic Messages.
+pub fn anthropic_stream(bytes: &[u8]) {
+    stream(&Anthropic::new(), bytes);
+}
+
+/// A whole answer of Anthropic Messages.
+pub fn anthropic_body(bytes: &[u8]) {
+    body(&Anthropic::new(), bytes);
+}
+
+/// A stream of Gemini.
+pub fn gemini_stream(bytes: &[u8]) {
+    stream(&Gemini::new(), bytes);
+}
+
+/// A whole answer of Gemini.
+pub fn gemini_body(bytes: &[u8]) {
+    body(&Gemini::new(), bytes);
+}
+
+/// A stream of Ollama.
+pub fn ollama_stream(bytes: &[u8]) {
+    stream(&Ollama::new(), bytes);
+}
+
+/// A whole answer of Ollama.
+pub fn ollama_body(bytes: &[u8]) {
+    body(&Ollama::new(), bytes);
+}
+
+/// The body of a failure, for every dialect; the first two bytes choose the status.
+pub fn failure(bytes: &[u8]) {
+    let [high, low, rest @ ..] = bytes else { return };
+    let status = 300 + u16::from_le_bytes([*high, *low]) % 300;
+    let body = Bytes::copy_from_slice(rest);
+    let failure = WireFailure { status, headers: &[], body: &body, now: Timestamp::UNIX_EPOCH };
+    let dialects: [&dyn Dialect; 5] =
+        [&Chat::new(), &Responses::new(), &Anthropic::new(), &Gemini::new(), &Ollama::new()];
+    for dialect in dialects {
+        assert_eq!(dialect.classify(&failure).status(), Some(status), "an error keeps its status");
+    }
+}
+
+/// Redaction and retry advice over any text.
+pub fn words(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    assert!(redact(&text).chars().count() <= 500, "what is shown is bounded");
+    let headers = [("retry-after".to_owned(), text.into_owned())];
+    let _ = retry_after(&headers, bytes, Timestamp::UNIX_EPOCH);
+}
+
+/// Every function above by its name, for property tests and for a driver of fuzz targets.
+pub const ALL: &[(&str, fn(&[u8]))] = &[
+    ("sse", sse),
+    ("ndjson", ndjson),
+    ("json_array", json_array),
+    ("chat_stream", chat_stream),
+    ("chat_body", chat_body),
+    ("responses_stream", responses_stream),
+    ("responses_body", responses_body),
+    ("anthropic_stream", anthropic_stream),
+    ("anthropic_body", anthropic_body),
+    ("gemini_stream", gemini_stream),
+    ("gemini_body", gemini_body),
+    ("ollama_stream", ollama_stream),
+    ("ollama_body", ollama_body),
+    ("failure", failure),
+    ("words", words),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Pieces of the wires' own words, put together at random: they reach states that random bytes never do.
+    fn wireish() -> impl Strategy<Value = Vec<u8>> {
+        const PIECES: &[&str] = &[
+            "data: ",
+            "event: error\n",
+            "event: message_stop\n",
+            "\n\n",
+            "\n",
+            "\r\n",
+            "[DONE]",
+            "{",
+            "}",
+            "[",
+            "]",
+            ",",
+            ":",
+            "\"",
+            "null",
+            "1e999",
+            "-1",
+            "\"error\":",
+            "\"type\":\"error\"",
+            "\"type\":\"message_start\"",
+            "\"type\":\"content_block_start\"",
+            "\"type\":\"response.completed\"",
+            "\"type\":\"response.output_item.done\"",
+            "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"é\"}}]",
+            "\"finish_reason\":\"stop\"",
+            "\"tool_calls\":[{\"index\":0,\"function\":{\"name\":\"f\",\"arguments\":\"{\"}}]",
+            "\"usage\":{\"prompt_tokens\":1}",
+            "\"index\":0",
+            "\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"x\"}]},\"finishReason\":\"STOP\"}]",
+            "\"done\":true",
+            "\"message\":{\"content\":\"x\"}",
+            "\"output\":[{\"type\":\"function_call\",\"call_id\":\"c\",\"name\":\"f\",\"arguments\":\"\"}]",
+            "\"status\":\"completed\"",
+            "😊",
+            "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n",
+            "data: [DONE]\n\n",
+        ];
+        let piece = prop_oneof![
+            8 => proptest::sample::select(PIECES).prop_map(|p| p.as_bytes().to_vec()),
+            1 => proptest::collection::vec(any::<u8>(), 0..8),
+        ];
+        proptest::collection::vec(piece, 0..24).prop_map(|p| p.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics_and_any_chunking_equals_the_whole(bytes in prop_oneof![wireish(), proptest::collection::vec(any::<u8>(), 0..400)]) {
+            for (_, target) in ALL {
+                target(&bytes);
+            }
+        }
+    }
+}
