@@ -146,8 +146,11 @@ pub fn words(bytes: &[u8]) {
     let _ = retry_after(&headers, bytes, Timestamp::UNIX_EPOCH);
 }
 
+/// One of these functions.
+pub type Target = fn(&[u8]);
+
 /// Every function above by its name, for property tests and for a driver of fuzz targets.
-pub const ALL: &[(&str, fn(&[u8]))] = &[
+pub const ALL: &[(&str, Target)] = &[
     ("sse", sse),
     ("ndjson", ndjson),
     ("json_array", json_array),
