@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::sync::Arc;
 use syntra_core::SystemClock;
 use syntra_core::router::{
-    Catalogue, DefaultRouter, Intent, ModelInfo, RouteQuery, Router, RouterPreferences, Target, classify,
+    Catalogue, DefaultRouter, FleetHealth, Intent, ModelInfo, RouteQuery, Router, RouterPreferences, Target, classify,
 };
 
 const QUESTIONS: [(&str, &str); 4] = [
@@ -45,14 +45,15 @@ fn planning(c: &mut Criterion) {
             targets.push(Target::new(row.provider, row.model));
         }
         let router = DefaultRouter::new(catalogue, RouterPreferences::default(), Arc::new(SystemClock::new()));
-        let fleet = router.health().snapshot(&targets);
+        let health = FleetHealth::new(Arc::new(SystemClock::new()));
+        let fleet = health.snapshot(&targets);
         let mut query = RouteQuery::new("Write a function that parses a date", Intent::CodingHelp);
         query.input_tokens = 1_200;
         group.bench_with_input(BenchmarkId::from_parameter(n), &n, |b, _| {
             b.iter(|| router.plan(black_box(&query), &fleet))
         });
         if n == 30 {
-            group.bench_function("snapshot 30", |b| b.iter(|| router.health().snapshot(black_box(&targets))));
+            group.bench_function("snapshot 30", |b| b.iter(|| health.snapshot(black_box(&targets))));
         }
     }
     group.finish();

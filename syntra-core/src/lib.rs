@@ -22,10 +22,12 @@ mod syntra;
 pub mod testing;
 pub mod thread;
 pub mod transport;
+pub mod turn;
 pub mod voice;
 
 pub use chat::*;
 pub use clock::{Clock, SystemClock};
 pub use error::{Attempt, Error, ErrorKind, Phase, Result, Retry};
 pub use jiff::Timestamp;
-pub use syntra::Syntra;
+pub use syntra::{Health, ModelHealth, Syntra, SyntraBuilder};
+pub use turn::{Answer, Ask, Trace, TurnStream};

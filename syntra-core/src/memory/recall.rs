@@ -99,6 +99,18 @@ impl RecallRequest {
     }
 }
 
+impl From<&str> for RecallRequest {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+impl From<String> for RecallRequest {
+    fn from(text: String) -> Self {
+        Self::new(text)
+    }
+}
+
 /// A memory that was recalled, and why.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Recalled {

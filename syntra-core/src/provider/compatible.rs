@@ -49,6 +49,18 @@ impl Server {
         HttpProvider::unchecked(self.name.into(), (self.make)(), self.base_url.into(), self.auth(key))
     }
 
+    /// The provider of this row with the key and at the address that the environment has for it, the usual address where it has none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when the variable for the address holds none.
+    pub fn configured(&self, lookup: impl Fn(&str) -> Option<String>) -> Result<HttpProvider> {
+        let provider = self.provider(first(self.key_variables, &lookup).map(Secret::from));
+        match first(self.url_variables, &lookup) {
+            Some(url) => provider.with_base_url(with_scheme(&url)),
+            None => Ok(provider),
+        }
+    }
+
     fn auth(&self, key: Option<Secret>) -> Auth {
         match (key.filter(|k| !k.is_empty()), self.auth) {
             (None, _) => Auth::None,
@@ -88,21 +100,22 @@ fn server(name: &str) -> Result<&'static Server> {
 /// assert_eq!(found.iter().map(|p| p.name()).collect::<Vec<_>>(), ["groq"]);
 /// ```
 pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Vec<HttpProvider>> {
-    let get = |names: &[&str]| names.iter().find_map(|name| lookup(name).filter(|v| !v.trim().is_empty()));
     let mut found = Vec::new();
     for server in servers() {
-        let (key, url) = (get(server.key_variables), get(server.url_variables));
         // One key opens both of OpenAI's doors; one provider is enough unless asked for.
-        let wanted = if server.local { url.is_some() } else { key.is_some() && server.name != "openai-responses" };
+        let wanted = match server.local {
+            true => first(server.url_variables, &lookup).is_some(),
+            false => first(server.key_variables, &lookup).is_some() && server.name != "openai-responses",
+        };
         if wanted {
-            let provider = server.provider(key.map(Secret::from));
-            found.push(match url {
-                Some(url) => provider.with_base_url(with_scheme(&url))?,
-                None => provider,
-            });
+            found.push(server.configured(&lookup)?);
         }
     }
     Ok(found)
+}
+
+fn first(names: &[&str], lookup: impl Fn(&str) -> Option<String>) -> Option<String> {
+    names.iter().find_map(|name| lookup(name).filter(|v| !v.trim().is_empty()))
 }
 
 /// `OLLAMA_HOST` and its like are often given as `host:port`.

@@ -4,8 +4,8 @@ use super::catalogue::{canonical_provider, is_local};
 use super::constraints::{Ask, Exclusion};
 use super::near::near_misses;
 use super::{
-    CandidateReport, Catalogue, Fleet, FleetHealth, Intent, ModelInfo, Plan, Planned, RouteOutcome, RouteQuery, Router,
-    Standing, Target, TargetHealth, WebSearch, predicted_output_tokens,
+    CandidateReport, Catalogue, Fleet, Intent, ModelInfo, Plan, Planned, RouteQuery, Router, Standing, Target,
+    TargetHealth, WebSearch, predicted_output_tokens,
 };
 use crate::chat::NanoDollars;
 use crate::clock::Clock;
@@ -49,10 +49,10 @@ impl RouterPreferences {
 /// ```
 /// use std::sync::Arc;
 /// use syntra_core::SystemClock;
-/// use syntra_core::router::{Catalogue, DefaultRouter, Intent, RouteQuery, Router, RouterPreferences, Target};
+/// use syntra_core::router::{Catalogue, DefaultRouter, Fleet, Intent, RouteQuery, Router, RouterPreferences, Target};
 ///
 /// let router = DefaultRouter::new(Catalogue::builtin(), RouterPreferences::default(), Arc::new(SystemClock::new()));
-/// let fleet = router.health().snapshot(&[Target::new("openai", "gpt-5.4-nano"), Target::new("anthropic", "claude-sonnet-5")]);
+/// let fleet = Fleet::untried([Target::new("openai", "gpt-5.4-nano"), Target::new("anthropic", "claude-sonnet-5")]);
 /// let small_talk = router.plan(&RouteQuery::new("hello!", Intent::SocialChat), &fleet)?;
 /// assert_eq!(small_talk.order[0].target.model, "gpt-5.4-nano");
 /// let code = router.plan(&RouteQuery::new("Write a parser in Rust", Intent::CodingHelp), &fleet)?;
@@ -64,7 +64,6 @@ impl RouterPreferences {
 pub struct DefaultRouter {
     catalogue: Catalogue,
     preferences: RouterPreferences,
-    health: Arc<FleetHealth>,
     clock: Arc<dyn Clock>,
 }
 
@@ -122,21 +121,9 @@ struct Drawbacks {
 }
 
 impl DefaultRouter {
-    /// A router over `catalogue` with a health of its own.
+    /// A router over `catalogue`; `clock` tells which models are retired.
     pub fn new(catalogue: Catalogue, preferences: RouterPreferences, clock: Arc<dyn Clock>) -> Self {
-        let health = Arc::new(FleetHealth::new(clock.clone()));
-        Self { catalogue, preferences, health, clock }
-    }
-
-    /// The same with a health that is shared. [`Router::observe`] records into it, so nobody else should record the same outcomes.
-    pub fn with_health(mut self, health: Arc<FleetHealth>) -> Self {
-        self.health = health;
-        self
-    }
-
-    /// The health that [`Router::observe`] records into; take the snapshots for [`Router::plan`] from it.
-    pub fn health(&self) -> &Arc<FleetHealth> {
-        &self.health
+        Self { catalogue, preferences, clock }
     }
 
     /// The models it knows.
@@ -337,10 +324,6 @@ impl Router for DefaultRouter {
         }
         candidates.extend(excluded.into_iter().map(|(report, _)| report));
         Ok(Plan::new(order, candidates, query.intent, query.confidence))
-    }
-
-    fn observe(&self, outcome: &RouteOutcome) {
-        self.health.record(outcome);
     }
 }
 

@@ -152,6 +152,14 @@ pub struct Fleet {
     pub targets: Vec<(Target, TargetHealth)>,
 }
 
+impl Fleet {
+    /// Targets that nothing is known of yet, all of them available.
+    pub fn untried(targets: impl IntoIterator<Item = Target>) -> Self {
+        let fresh = || TargetHealth { available: true, ..TargetHealth::default() };
+        Self { targets: targets.into_iter().map(|target| (target, fresh())).collect() }
+    }
+}
+
 /// Where a candidate stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,5 +1,6 @@
 use super::*;
-use crate::router::{Needs, Price};
+use crate::clock::SystemClock;
+use crate::router::{FleetHealth, Needs, Price, RouteOutcome};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -204,17 +205,18 @@ fn when_nothing_is_left_each_constraint_is_named() {
 fn a_failing_target_is_left_alone_and_its_absence_passes() {
     let router = router(0.5);
     let models = [target("openai/gpt-4o-mini"), target("gemini/gemini-2.5-flash")];
-    let before = router.plan(&query(Intent::SocialChat), &router.health().snapshot(&models)).unwrap();
+    let health = FleetHealth::new(Arc::new(SystemClock::new()));
+    let before = router.plan(&query(Intent::SocialChat), &health.snapshot(&models)).unwrap();
     let favourite = before.order[0].target.clone();
     for _ in 0..3 {
         let mut outcome = RouteOutcome::new(favourite.clone(), Intent::SocialChat, Duration::from_secs(1));
         outcome.error = Some(ErrorKind::Transient);
-        router.observe(&outcome);
+        health.record(&outcome);
     }
-    let after = router.plan(&query(Intent::SocialChat), &router.health().snapshot(&models)).unwrap();
+    let after = router.plan(&query(Intent::SocialChat), &health.snapshot(&models)).unwrap();
     assert_eq!(after.order.len(), 1);
     assert_ne!(after.order[0].target, favourite);
-    let error = router.plan(&query(Intent::SocialChat), &router.health().snapshot(&[favourite])).unwrap_err();
+    let error = router.plan(&query(Intent::SocialChat), &health.snapshot(&[favourite])).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Overloaded);
 }
 

@@ -1,0 +1,484 @@
+//! The corridor: one question from top to bottom.
+//!
+//! ```text
+//! scope -> thread -> analyse -> recall -> build -> plan -> execute -> save
+//! ```
+//!
+//! Read [`run`] and you have read the system: each step is a function over owned types, is a span of the [`Trace`], and says what it
+//! does to the stream's reader. Rooms are called from here and know nothing of each other.
+
+mod ask;
+mod extractive;
+mod save;
+mod stream;
+mod trace;
+
+pub use ask::{Answer, Ask};
+pub use stream::TurnStream;
+pub use trace::{Span, Trace, TracedMemory};
+
+use crate::chat::{
+    Answered, Citation, Event, Message, NanoDollars, NodeStatus, RecalledItem, Request, ResponseBuilder, Scope, Usage,
+};
+use crate::clock::Clock;
+use crate::context::{self, Budget, Context, ContextBuilder, ContextInput, TokenCounter};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::exec::{AttemptRecord, Execution, ExecutionUpdate, RetryPolicy, execute};
+use crate::memory::{Memories, Memory, RecallRequest, Recalled};
+use crate::provider::Provider;
+use crate::query::{self, QueryAnalysis, Rewrite};
+use crate::router::{self, Catalogue, Fleet, FleetHealth, Intent, Plan, RouteOutcome, RouteQuery, Router, Target};
+use crate::thread::{ThreadMessage, ThreadStore};
+use crate::voice::Persona;
+use futures::StreamExt as _;
+use jiff::Timestamp;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What a turn needs of the house; wired once by the front door.
+#[derive(Debug)]
+pub(crate) struct Rooms {
+    pub(crate) memories: Memories,
+    pub(crate) threads: Arc<dyn ThreadStore>,
+    pub(crate) providers: Arc<HashMap<String, Arc<dyn Provider>>>,
+    /// Every model that may be called.
+    pub(crate) targets: Vec<Target>,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) router: Arc<dyn Router>,
+    pub(crate) health: Arc<FleetHealth>,
+    pub(crate) context: Arc<dyn ContextBuilder>,
+    pub(crate) persona: Persona,
+    pub(crate) budget: Budget,
+    pub(crate) policy: RetryPolicy,
+    pub(crate) time_zone: jiff::tz::TimeZone,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Messages of the thread that a turn reads back.
+    pub(crate) history_messages: u64,
+    /// Whether a turn that no model answers is answered from memory.
+    pub(crate) extractive_fallback: bool,
+    pub(crate) traces: moka::sync::Cache<(Scope, String), Arc<Trace>>,
+}
+
+/// One question on its way.
+pub(crate) struct Turn {
+    rooms: Arc<Rooms>,
+    scope: Scope,
+    ask: Ask,
+    /// Whether the reader wants events as they come.
+    streaming: bool,
+    /// Monotonic time of the question.
+    started: Duration,
+    now: Timestamp,
+    trace: Trace,
+}
+
+/// What an answer came to.
+#[derive(Default)]
+struct Outcome {
+    answer: ResponseBuilder,
+    target: Option<Target>,
+    first_token: Option<Duration>,
+    degraded: bool,
+    /// Memories that an extractive answer quotes.
+    quoted: Vec<String>,
+}
+
+/// What is known before a model is asked.
+struct Prepared {
+    question: String,
+    analysis: QueryAnalysis,
+    history: Vec<ThreadMessage>,
+    recalled: Vec<(Memory, f32)>,
+    context: Context,
+}
+
+impl Turn {
+    pub(crate) fn new(rooms: Arc<Rooms>, scope: Scope, ask: Ask, streaming: bool) -> Result<Self> {
+        let has_content = !ask.message.text().trim().is_empty()
+            || ask.message.has_image()
+            || ask.message.tool_results().next().is_some()
+            || ask.message.parts.iter().any(|p| matches!(p, crate::chat::Part::Document(_)));
+        if !has_content {
+            return Err(Error::invalid("the message is empty: give it text, an image, a document or a tool result"));
+        }
+        if !matches!(ask.message.role, crate::chat::Role::User | crate::chat::Role::Tool) {
+            return Err(Error::invalid(
+                "the current message must be of role user or tool; use Ask::with_instructions for a system text",
+            ));
+        }
+        let started = rooms.clock.monotonic();
+        let now = ask.now.unwrap_or_else(|| rooms.clock.now());
+        let thread_id = ask.thread.clone().unwrap_or_else(new_id);
+        let trace = Trace::new(new_id(), thread_id, now);
+        Ok(Self { rooms, scope, ask, streaming, started, now, trace })
+    }
+
+    /// The stream of this turn; nothing happens before it is polled.
+    pub(crate) fn into_stream(self) -> TurnStream {
+        TurnStream::new(self.trace.turn_id.clone(), |out| run(self, out))
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.rooms.clock.monotonic().saturating_sub(self.started)
+    }
+
+    /// Ends the span `name` that began at `from`.
+    fn span(&mut self, name: &str, from: Duration) {
+        let elapsed = self.elapsed();
+        self.trace.span(name, from, elapsed.saturating_sub(from));
+    }
+}
+
+/// The corridor. Ends in exactly one terminal event; the trace is kept either way.
+async fn run(mut turn: Turn, out: stream::Emitter) {
+    let ended = corridor(&mut turn, &out).await;
+    let last = match ended {
+        Ok(answered) => Event::Done(Box::new(answered)),
+        Err(error) => {
+            turn.trace.error = Some(error.clone());
+            Event::Error(error)
+        }
+    };
+    let key = (turn.scope.clone(), turn.trace.turn_id.clone());
+    turn.rooms.traces.insert(key, Arc::new(turn.trace));
+    out.emit(last).await;
+}
+
+async fn corridor(turn: &mut Turn, out: &stream::Emitter) -> Result<Answered> {
+    let history = read_thread(turn).await?;
+    let (question, analysis) = analyse(turn, &history);
+    let recalled = recall(turn, out, &question, &history).await;
+    let context = build(turn, &recalled, &history)?;
+    let prepared = Prepared { question, analysis, history, recalled, context };
+    let outcome = match plan(turn, &prepared)? {
+        Some((plan, request)) => answer(turn, out, &prepared, plan, request).await?,
+        None => extract(turn, out, &prepared, "No model is configured").await,
+    };
+    save::save(turn, prepared, outcome).await
+}
+
+/// thread: the conversation so far, oldest first.
+async fn read_thread(turn: &mut Turn) -> Result<Vec<ThreadMessage>> {
+    let from = turn.elapsed();
+    let history = match &turn.ask.thread {
+        None => Vec::new(),
+        Some(id) => match turn.rooms.threads.history(&turn.scope, id, turn.rooms.history_messages, None).await {
+            // A thread that is not there yet begins with this turn.
+            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+            other => other?,
+        },
+    };
+    turn.span("setup", from);
+    Ok(history)
+}
+
+/// analyse: the question with its references resolved, and what it is.
+fn analyse(turn: &mut Turn, history: &[ThreadMessage]) -> (String, QueryAnalysis) {
+    let from = turn.elapsed();
+    let asked = turn.ask.message.text();
+    let messages: Vec<Message> = history.iter().map(|m| m.message.clone()).collect();
+    let question = match query::rewrite(&asked, &messages) {
+        Rewrite::Rewritten { text, .. } => {
+            turn.trace.rewritten = Some(text.clone());
+            text
+        }
+        Rewrite::Unchanged | Rewrite::Ambiguous { .. } => asked,
+    };
+    let analysis = query::analyse(&question, turn.now, &turn.rooms.time_zone);
+    turn.trace.analysis = Some(analysis.clone());
+    turn.span("query_analysis", from);
+    (question, analysis)
+}
+
+/// recall: what memory has on the question. A failure here is a warning, not the end.
+async fn recall(
+    turn: &mut Turn,
+    out: &stream::Emitter,
+    question: &str,
+    history: &[ThreadMessage],
+) -> Vec<(Memory, f32)> {
+    if !turn.ask.recall || question.trim().is_empty() || Answer::is_tool_result(&turn.ask.message) {
+        return Vec::new();
+    }
+    out.emit(Event::Node { name: "recall".into(), status: NodeStatus::Started }).await;
+    out.emit(Event::Searching { queries: vec![question.to_owned()] }).await;
+    let from = turn.elapsed();
+    let request = RecallRequest::new(question)
+        .with_limit(turn.ask.recall_limit)
+        .with_now(turn.now)
+        .with_time_zone(turn.rooms.time_zone.clone());
+    let recall = match turn.rooms.memories.recall(&turn.scope, request).await {
+        Ok(recall) => recall,
+        Err(error) => {
+            turn.trace.warnings.push(format!("recall failed: {error}"));
+            out.emit(Event::Node { name: "recall".into(), status: NodeStatus::Failed }).await;
+            return Vec::new();
+        }
+    };
+    turn.span("retrieval", from);
+    let mut at = from;
+    for (name, elapsed) in &recall.spans {
+        turn.trace.span(&format!("retrieval.{name}"), at, *elapsed);
+        at += *elapsed;
+    }
+    turn.trace.warnings.extend(
+        recall
+            .strategies
+            .iter()
+            .filter_map(|s| s.error.as_ref().map(|e| format!("recall by {:?} failed: {e}", s.strategy))),
+    );
+    turn.trace.strategies = recall.strategies;
+    // What the history shows anyway need not be shown twice.
+    let in_history: HashSet<&str> = history.iter().map(|m| m.id.as_str()).collect();
+    let items: Vec<Recalled> =
+        recall.items.into_iter().filter(|i| !in_history.contains(i.memory.id.as_str())).collect();
+    turn.trace.recalled = items.iter().map(traced).collect();
+    let shown = items
+        .iter()
+        .map(|item| RecalledItem {
+            id: item.memory.id.clone(),
+            snippet: snippet(&item.memory.text),
+            score: item.score,
+            source: extractive::source_of(&item.memory),
+        })
+        .collect();
+    out.emit(Event::Recalled { items: shown }).await;
+    out.emit(Event::Node { name: "recall".into(), status: NodeStatus::Finished }).await;
+    items.into_iter().map(|item| (item.memory, item.score)).collect()
+}
+
+fn traced(item: &Recalled) -> TracedMemory {
+    TracedMemory {
+        id: item.memory.id.clone(),
+        kind: item.memory.kind,
+        snippet: snippet(&item.memory.text),
+        source: extractive::source_of(&item.memory).or_else(|| item.memory.conversation.clone()),
+        score: item.score,
+        parts: item.parts.clone(),
+        found_by: item.found_by.clone(),
+    }
+}
+
+/// build: what fits the budget, system text first, the current message last.
+fn build(turn: &mut Turn, recalled: &[(Memory, f32)], history: &[ThreadMessage]) -> Result<Context> {
+    let from = turn.elapsed();
+    let mut system = turn.rooms.persona.system_text();
+    if let Some(instructions) = &turn.ask.instructions {
+        system.push_str("\n\n");
+        system.push_str(instructions);
+    }
+    let messages: Vec<Message> = history.iter().map(|m| m.message.clone()).collect();
+    let counter = likely_counter(turn);
+    let context = turn.rooms.context.build(&ContextInput {
+        system: &system,
+        memories: recalled,
+        entities: &[],
+        summary: None,
+        history: &messages,
+        current: &turn.ask.message,
+        budget: &turn.rooms.budget,
+        counter: counter.as_ref(),
+        now: turn.now,
+    })?;
+    turn.trace.context.clone_from(&context.lines);
+    turn.trace.dropped.clone_from(&context.dropped);
+    turn.trace.tokens.clone_from(&context.tokens);
+    turn.trace.prompt_tokens = context.total_tokens;
+    turn.trace.counter = Some(context.counter.clone());
+    turn.span("context_building", from);
+    Ok(context)
+}
+
+/// The counter of the model that is most likely to answer; the plan itself needs the prompt's size and so comes later.
+fn likely_counter(turn: &Turn) -> Arc<dyn TokenCounter> {
+    let model = match &turn.ask.model {
+        Some(pinned) => pinned.split_once('/').map_or(pinned.as_str(), |(_, model)| model).to_owned(),
+        None => turn.rooms.targets.first().map(|t| t.model.clone()).unwrap_or_default(),
+    };
+    context::counter_for(&model)
+}
+
+/// plan: which models, in which order, and why. `None` when there is no model at all and memory may answer.
+fn plan(turn: &mut Turn, prepared: &Prepared) -> Result<Option<(Plan, Request)>> {
+    let from = turn.elapsed();
+    let request = turn.ask.request(prepared.context.messages.clone());
+    if turn.rooms.targets.is_empty() && turn.ask.model.is_none() && turn.rooms.extractive_fallback {
+        return Ok(None);
+    }
+    let query = route_query(turn, &request, prepared);
+    let plan = turn.rooms.router.plan(&query, &turn.rooms.fleet())?;
+    turn.trace.plan = Some(plan.clone());
+    turn.span("planning", from);
+    Ok(Some((plan, request)))
+}
+
+fn route_query(turn: &Turn, request: &Request, prepared: &Prepared) -> RouteQuery {
+    let before: Vec<Message> = prepared.history.iter().map(|m| m.message.clone()).collect();
+    let guess = router::classify(&prepared.question, request.has_image(), &before);
+    let mut query = RouteQuery::new(prepared.question.clone(), guess.intent);
+    query.confidence = guess.confidence;
+    query.needs = router::needs_of(request, guess.intent);
+    query.input_tokens = prepared.context.total_tokens as u64;
+    query.output_tokens = request.max_tokens.map_or_else(|| router::predicted_output_tokens(guess.intent), u64::from);
+    query.history_messages = prepared.history.len();
+    query.pinned.clone_from(&turn.ask.model);
+    query.max_cost = turn.ask.max_cost;
+    query
+}
+
+/// execute: the models of the plan, one after another, until one answers; memory itself if none does.
+async fn answer(
+    turn: &mut Turn,
+    out: &stream::Emitter,
+    prepared: &Prepared,
+    plan: Plan,
+    request: Request,
+) -> Result<Outcome> {
+    let from = turn.elapsed();
+    let intent = plan.intent;
+    let mut updates = execute(Execution {
+        plan,
+        providers: turn.rooms.providers.clone(),
+        request,
+        streaming: turn.streaming,
+        policy: turn.rooms.policy.clone(),
+        clock: turn.rooms.clock.clone(),
+    });
+    let mut outcome = Outcome::default();
+    let mut failed = None;
+    let mut finish = None;
+    while let Some(update) = updates.next().await {
+        match update {
+            Ok(ExecutionUpdate::Attempt(record)) => note_attempt(turn, intent, record, &outcome, &prepared.context),
+            Ok(ExecutionUpdate::Event(event)) => {
+                if event.is_content() && outcome.first_token.is_none() {
+                    outcome.first_token = Some(turn.elapsed());
+                    turn.span("llm.first_token", from);
+                }
+                if let Event::Routed(routed) = &event {
+                    outcome.target = Some(Target::new(&routed.provider, &routed.model));
+                }
+                outcome.answer.push(&event);
+                match event {
+                    // Our own citations come before the end, like everybody's.
+                    Event::Finish { .. } => finish = Some(event),
+                    event => out.emit(event).await,
+                }
+            }
+            Err(error) => failed = Some(error),
+        }
+    }
+    turn.span("llm", from);
+    match failed {
+        None => {
+            let mut last: Vec<Event> =
+                cited(prepared, &outcome.answer.text()).into_iter().map(Event::Citation).collect();
+            if outcome.answer.usage().total_tokens().is_none() {
+                last.push(Event::Usage(turn.trace.usage.clone()));
+            }
+            last.extend(finish);
+            for event in last {
+                outcome.answer.push(&event);
+                out.emit(event).await;
+            }
+            Ok(outcome)
+        }
+        // A caller's own fault, a pinned model, or text that was shown already: the caller has to know.
+        Some(error) if !turn.rooms.extractive_fallback || turn.ask.model.is_some() || outcome.answer.has_content() => {
+            Err(error)
+        }
+        Some(error) if error.retry() == Retry::Never => Err(error),
+        Some(error) => {
+            turn.trace.warnings.push(format!("no model answered: {error}"));
+            Ok(extract(turn, out, prepared, "No model could be reached").await)
+        }
+    }
+}
+
+/// The memories that the answer cites by their labels, `[1]` and so on.
+fn cited(prepared: &Prepared, text: &str) -> Vec<Citation> {
+    let by_id: HashMap<&str, &Memory> = prepared.recalled.iter().map(|(m, _)| (m.id.as_str(), m)).collect();
+    let lines = prepared.context.lines.iter();
+    lines
+        .filter_map(|line| {
+            let (label, id) = (line.label?, line.memory_id.as_deref()?);
+            let memory = by_id.get(id)?;
+            text.contains(&format!("[{label}]")).then(|| extractive::citation(memory, &snippet(&memory.text)))
+        })
+        .collect()
+}
+
+/// Bills an attempt, tells the router how it went, and counts tokens where the server did not.
+fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord, outcome: &Outcome, context: &Context) {
+    if record.error.is_none() && record.usage.total_tokens().is_none() {
+        let counter = context::counter_for(&record.target.model);
+        record.usage.input_tokens = Some(context.total_tokens as u64);
+        record.usage.output_tokens = Some(counter.count(&outcome.answer.text()) as u64);
+        record.usage.estimated = true;
+    }
+    let cost = turn.rooms.cost(&record.target, &record.usage);
+    if record.usage != Usage::default() {
+        turn.trace.cost = turn.trace.cost.zip(cost).map(|(sum, cost)| sum + cost);
+    }
+    turn.trace.usage.add(&record.usage);
+    let mut observed = RouteOutcome::new(record.target.clone(), intent, Duration::from_millis(record.elapsed_ms));
+    observed.error = record.error;
+    observed.first_token = record.first_token_ms.map(Duration::from_millis);
+    observed.cost = cost;
+    turn.rooms.health.record(&observed);
+    turn.rooms.router.observe(&observed);
+    turn.trace.attempts.push(record);
+}
+
+/// The answer from memory alone, as events.
+async fn extract(turn: &mut Turn, out: &stream::Emitter, prepared: &Prepared, why: &str) -> Outcome {
+    let extract = extractive::extract(&prepared.question, &prepared.analysis, &prepared.recalled, why);
+    turn.trace.degraded = true;
+    let first_token = Some(turn.elapsed());
+    let mut outcome = Outcome { degraded: true, first_token, quoted: extract.used, ..Outcome::default() };
+    let mut events = vec![Event::Text { text: extract.text }];
+    events.extend(extract.citations.into_iter().map(Event::Citation));
+    events.push(Event::Finish { reason: crate::chat::FinishReason::Stop });
+    for event in events {
+        outcome.answer.push(&event);
+        out.emit(event).await;
+    }
+    outcome
+}
+
+impl Rooms {
+    pub(crate) fn fleet(&self) -> Fleet {
+        self.health.snapshot(&self.targets)
+    }
+
+    /// What `usage` costs at `target`: what the provider said, else the catalogue's price; `None` when nobody knows.
+    pub(crate) fn cost(&self, target: &Target, usage: &Usage) -> Option<NanoDollars> {
+        usage.provider_cost.or_else(|| router::cost(&*self.catalogue.get(&target.provider, &target.model).ok()?, usage))
+    }
+
+    /// The plan for `ask` without a call: what a turn would do now.
+    pub(crate) async fn dry_run(self: &Arc<Self>, scope: &Scope, ask: Ask) -> Result<Plan> {
+        let mut turn = Turn::new(self.clone(), scope.clone(), ask, false)?;
+        let out = stream::Emitter::discard();
+        let history = read_thread(&mut turn).await?;
+        let (question, analysis) = analyse(&mut turn, &history);
+        let recalled = recall(&mut turn, &out, &question, &history).await;
+        let context = build(&mut turn, &recalled, &history)?;
+        let prepared = Prepared { question, analysis, history, recalled, context };
+        let request = turn.ask.request(prepared.context.messages.clone());
+        self.router.plan(&route_query(&turn, &request, &prepared), &self.fleet())
+    }
+}
+
+fn snippet(text: &str) -> String {
+    let mut out: String = text.chars().take(160).collect();
+    if out.len() < text.len() {
+        out.push('…');
+    }
+    out
+}
+
+fn new_id() -> String {
+    uuid::Uuid::now_v7().to_string()
+}
