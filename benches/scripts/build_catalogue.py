@@ -259,6 +259,8 @@ def benchmark_priors(neutral):
             spread = math.sqrt(sum((v - mean) ** 2 for v in best.values()) / len(best)) or 1.0
             table[name] = {m: (v - mean) / spread for m, v in best.items()}
     models = sorted({m for by_model in table.values() for m in by_model})
+    if not models:
+        return {}
     ability = {m: 0.0 for m in models}
     for m in models:
         own = [t[m] for t in table.values() if m in t]

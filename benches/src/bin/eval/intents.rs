@@ -128,3 +128,16 @@ pub(crate) fn run(args: &[String]) -> Result<serde_json::Value, String> {
 fn round(x: f64) -> f64 {
     (x * 1000.0).round() / 1000.0
 }
+
+#[cfg(test)]
+mod tests {
+    /// Questions of the project's own making; a change of weights must not lose them.
+    #[test]
+    fn our_own_questions_are_understood() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/data/intents_own.jsonl").to_owned();
+        let report = super::run(&[file]).unwrap();
+        let accuracy = report["accuracy"].as_f64().unwrap();
+        assert!(accuracy >= 0.88, "{accuracy}");
+        assert!(super::run(&["no such file".to_owned()]).is_err());
+    }
+}

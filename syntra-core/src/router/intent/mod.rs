@@ -117,6 +117,7 @@ fn scores(f: &Features, has_image: bool) -> [f32; 8] {
     let asks = f.leads(Question) || f.ends_with_question || f.questions > 0 && f.length < 60;
     let long = f.length > 80;
     let writes = f.leads(WriteVerb) || f.leads(TextVerb);
+    let wants = f.has(Want) && !writes;
 
     let code_structure = 2.5 * f.fences.min(2) as f32
         + 0.7 * f.code_marks.min(6) as f32
@@ -124,23 +125,35 @@ fn scores(f: &Features, has_image: bool) -> [f32; 8] {
         + 2.2 * f.errors.min(2) as f32
         + 1.6 * f.file_names.min(2) as f32;
     // An article about software is an article.
-    let about = if writes && f.has(TextNoun) && code_structure < 1.5 { 0.45 } else { 1.0 };
-    let code_words = about * 1.7 * f.up_to(CodeStrong, 3) + 1.4 * flag(f.leads(CodeVerb)) + 0.6 * f.up_to(CodeVerb, 2);
+    let several = f.count(CodeStrong) + f.count(CodeWeak) / 2 >= 3;
+    let about = if writes && f.has(TextNoun) && code_structure < 1.5 && !several { 0.45 } else { 1.0 };
+    let code_words = about * 2.3 * f.up_to(CodeStrong, 2) + 1.4 * flag(f.leads(CodeVerb)) + 0.6 * f.up_to(CodeVerb, 2);
     // Words that code shares with life count when something else points to code, or when there are several.
     let code_weak = f.up_to(CodeWeak, 6);
     let code_context =
         code_structure > 0.0 || code_words > 0.0 || (f.leads(WriteVerb) || f.leads(CodeVerb)) && code_weak >= 1.0;
-    let coding = code_structure + code_words + if code_context { 0.55 * code_weak } else { 0.22 * code_weak };
+    let how_to = flag(f.has(HowTo) && f.has(CodeWeak) && f.length < 25);
+    let coding = code_structure
+        + code_words
+        + 1.4 * how_to
+        + 0.6 * how_to * flag(f.count(CodeWeak) > 1)
+        + if code_context { 0.55 * code_weak } else { 0.22 * code_weak };
     // What is said in code or in its error messages is no evidence for anything else.
     let in_code = (code_structure / 4.0).min(1.0);
 
-    let word_problem = f.numbers >= 2 && f.length >= 12 && (f.has(Count) || f.has(MathWeak)) && asks;
+    let word_problem = asks
+        && f.length >= 12
+        && (f.numbers >= 2 && (f.has(Count) || f.has(MathWeak)) || f.numbers >= 3 && f.sentences >= 2);
     // Long texts are full of figures; they are sums when the text asks something or is short.
     let sums = flag(!long || asks) * (1.0 - in_code);
+    let few_sums = asks && f.numbers >= 2 && f.length < 12 && !f.has(FreshStrong) && !f.recent_year;
     let math = 1.1 * f.latex.min(3) as f32
         + 0.8 * f.operators.min(4) as f32 * (1.0 - in_code) * if long && !asks { 0.3 } else { 1.0 }
-        + 1.2 * f.up_to(MathStrong, 3) * if long && !asks || writes { 0.4 } else { 1.0 }
+        + 1.5 * f.up_to(MathStrong, 3) * if long && !asks || writes { 0.4 } else { 1.0 }
         + 0.3 * f.up_to(MathWeak, 5) * sums
+        + 1.4 * f.percents.min(1) as f32 * flag(!long && f.has(Question))
+        + 0.9 * flag(few_sums)
+        + 1.5 * flag(f.numbers >= 4 && f.length < 15 && f.times == 0) * (1.0 - in_code)
         + 1.6 * flag(word_problem)
         + 0.8 * flag(word_problem && f.has(Count))
         + 0.8 * flag(word_problem && f.numbers >= 3)
@@ -154,6 +167,7 @@ fn scores(f: &Features, has_image: bool) -> [f32; 8] {
         + 0.6 * f.up_to(WriteVerb, 3)
         + 0.7 * text_nouns * flag(writes || f.has(WriteVerb))
         + 0.3 * text_nouns
+        + 1.6 * flag(wants && f.has(TextNoun) && !f.has(Attribute))
         + 1.0 * flag(long)
         + 1.5 * flag(long && f.has(WriteVerb) && f.has(TextNoun))
         - 0.6 * flag(f.leads(Question) && f.length < 15 && !f.has(TextVerb))
@@ -170,16 +184,19 @@ fn scores(f: &Features, has_image: bool) -> [f32; 8] {
         + 1.1 * flag(f.recent_year)
         + 1.4 * flag(f.has(Office) && present && asks)
         + 2.6 * flag(f.has(Have) && f.has(Count) && asks && f.length < 20)
+        + 1.2 * f.times.min(1) as f32
         - 2.0 * in_code
         - 0.8 * flag(writes)
+        - 1.5 * flag(writes && f.has(TextNoun))
         - 0.5 * flag(f.length > 60)
+        - 1.2 * flag(f.length < 13 && f.leads(FirstPerson) && !asks)
         - 0.8 * flag(f.has(Class::You) && f.length < 8 && !f.has(FreshStrong));
 
-    let wants = f.has(Want) && !writes;
-    let shopping = 1.8 * f.up_to(ShopStrong, 2)
+    let shopping = 2.0 * f.up_to(ShopStrong, 2)
         + 1.0 * flag(wants)
         + 0.7 * f.up_to(Attribute, 4) * flag(wants || f.has(ShopStrong))
         + 0.25 * f.up_to(Attribute, 4)
+        + 0.25 * f.up_to(Attribute, 4) * flag(!asks && !long && !writes)
         + 0.9 * f.prices.min(1) as f32 * flag(f.latex == 0)
         + 0.8 * flag(wants && !asks && f.length > 4)
         - 2.0 * in_code
@@ -187,9 +204,14 @@ fn scores(f: &Features, has_image: bool) -> [f32; 8] {
         - 0.8 * flag(f.length > 60);
 
     let short = f.length <= 12;
+    // "I had a rough day": somebody tells of himself and asks for nothing.
+    let states = short && f.leads(FirstPerson) && !asks && !wants && !writes && f.up_to(Attribute, 1) == 0.0;
     let about_you = f.has(Class::You) && short;
-    let social = 2.3 * f.up_to(Social, 2) * if f.length <= 9 { 1.0 } else { 0.4 }
+    let social = 2.3 * flag(f.has(Chatter) && f.length <= 4)
+        + 2.3 * f.up_to(Social, 2) * if f.length <= 9 { 1.0 } else { 0.4 }
         + 1.7 * flag(about_you)
+        + 1.6 * flag(states)
+        + 0.8 * flag(f.exclaims && f.length <= 9)
         + 0.9 * f.up_to(Personal, 2) * flag(about_you)
         + 0.5 * f.up_to(Personal, 2) * flag(short)
         + 1.1 * flag(f.length <= 2 && !asks)
@@ -203,15 +225,23 @@ fn scores(f: &Features, has_image: bool) -> [f32; 8] {
         - 0.8 * flag(about_you)
         - 1.3 * flag(f.has(FreshStrong))
         - 1.2 * flag(f.has(CodeStrong))
-        - 0.4 * flag(f.has(FreshWeak))
+        - 0.6 * how_to
+        - 0.7 * flag(f.has(ShopStrong))
+        - 0.9 * flag(f.has(FreshWeak))
+        - 0.8 * flag(f.has(Office) && present && asks)
+        - 0.8 * f.up_to(MathStrong, 2)
+        - 0.5 * f.times.min(1) as f32
         - 0.8 * flag(word_problem)
+        - 0.6 * flag(few_sums)
         - 1.0 * in_code
         - 0.7 * flag(f.length > 60);
 
     let vision = if has_image {
         9.0
     } else {
-        1.6 * f.up_to(Picture, 2) * flag(!writes || f.has(Scene)) + 0.7 * f.up_to(Scene, 3) - 0.6 - 2.0 * in_code
+        1.6 * f.up_to(Picture, 2) * flag(!writes || f.has(Scene)) + 0.7 * f.up_to(Scene, 3) * flag(f.length < 40)
+            - 0.6
+            - 2.0 * in_code
     };
 
     [social, qa, coding, editing, math, web, shopping, vision]

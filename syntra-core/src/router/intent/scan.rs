@@ -20,6 +20,7 @@ pub(super) struct Features {
     pub(super) length: usize,
     pub(super) sentences: usize,
     pub(super) ends_with_question: bool,
+    pub(super) exclaims: bool,
     pub(super) questions: usize,
     pub(super) numbers: usize,
     pub(super) fences: usize,
@@ -32,6 +33,9 @@ pub(super) struct Features {
     pub(super) prices: usize,
     pub(super) urls: usize,
     pub(super) recent_year: bool,
+    /// Times of day: 7:00.
+    pub(super) times: usize,
+    pub(super) percents: usize,
 }
 
 impl Features {
@@ -154,6 +158,7 @@ pub(super) fn scan(text: &str) -> Features {
         scan_part(tail, false, &mut f);
         f.length = f.words + (tail_from - head.len()) / 6;
     }
+    f.exclaims = text.trim_end().ends_with(['!', '！']);
     f.ends_with_question = text.trim_end().ends_with(['?', '？', '؟']);
     f
 }
@@ -229,6 +234,12 @@ fn look_at(word: &str, after: &str, f: &mut Features) {
     } else if NUMBER_WORDS.contains(&word) {
         f.numbers += 1;
     }
+    if SQL_WORDS.contains(&word) {
+        f.identifiers += 1;
+    }
+    if digits > 0 && next == Some(b'%') {
+        f.percents += 1;
+    }
     if bytes.len() > 3 {
         let snake = bytes.iter().skip(1).take(bytes.len() - 2).any(|b| *b == b'_');
         // getElementById, not iPhone, eBay or YouTube.
@@ -259,6 +270,8 @@ fn look_at(word: &str, after: &str, f: &mut Features) {
     }
 }
 
+const SQL_WORDS: [&str; 8] = ["SELECT", "FROM", "WHERE", "INSERT", "UPDATE", "DELETE", "JOIN", "NULL"];
+
 const NUMBER_WORDS: [&str; 14] = [
     "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "twelve", "twenty", "thirty", "fifty",
     "hundred",
@@ -285,6 +298,14 @@ fn scan_marks(text: &str, f: &mut Features) {
             b'|' if at(i + 1) == b'|' => f.code_marks += 1,
             b'-' if at(i + 1) == b'>' => f.code_marks += 1,
             b':' if at(i + 1) == b':' => f.code_marks += 1,
+            b':' if i > 0
+                && at(i - 1).is_ascii_digit()
+                && at(i + 1).is_ascii_digit()
+                && at(i + 2).is_ascii_digit()
+                && !at(i + 3).is_ascii_digit() =>
+            {
+                f.times += 1
+            }
             b'<' if at(i + 1) == b'/' || (at(i + 1).is_ascii_lowercase() && text.get(i..).is_some_and(is_tag)) => {
                 f.code_marks += 1
             }
@@ -313,10 +334,11 @@ fn scan_marks(text: &str, f: &mut Features) {
             }
             b'^' if at(i + 1) != b' ' => f.operators += 1,
             b'+' | b'*' | b'/' | b'=' | b'<' | b'>' | b'-' => {
-                let left = (0..i).rev().map(at).find(|b| *b != b' ').unwrap_or(b' ');
+                let from = (0..i).rev().find(|&p| at(p) != b' ').unwrap_or(i);
+                let left = at(from);
                 let right = (i + 1..i + 3).map(at).find(|b| *b != b' ').unwrap_or(b' ');
-                let left_is = left.is_ascii_digit()
-                    || (left.is_ascii_lowercase() && !at(i.wrapping_sub(2)).is_ascii_alphabetic());
+                let alone = from == 0 || !at(from - 1).is_ascii_alphabetic();
+                let left_is = left.is_ascii_digit() || (left.is_ascii_lowercase() && alone);
                 let right_is = right.is_ascii_digit()
                     || (right == b'?' && b == b'=')
                     || (right.is_ascii_lowercase()
