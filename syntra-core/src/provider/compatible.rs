@@ -208,7 +208,6 @@ const OPENAI: Server = Server {
     local: false,
     make: || {
         chat(ChatQuirks {
-            max_completion_tokens: true,
             reasoning: ReasoningField::OpenAi,
             documents: DocumentField::File,
             fixed_sampling: true,

@@ -7,7 +7,7 @@ use crate::chat::{
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::WireRequest;
-use crate::provider::encoding::{base64, number, overlay};
+use crate::provider::encoding::{base64, document_text, number, overlay};
 use serde_json::{Map, Value, json};
 
 pub(super) fn encode(quirks: &ChatQuirks, request: &Request, stream: bool) -> Result<WireRequest> {
@@ -167,19 +167,10 @@ fn document_part(field: DocumentField, document: &Document) -> Result<Value> {
         let words = format!("this server takes no {what} as a document; hand its text over instead");
         Error::new(ErrorKind::Unsupported, words)
     };
+    if let Some(text) = document_text(document) {
+        return Ok(json!({ "type": "text", "text": text }));
+    }
     Ok(match (&document.source, field) {
-        (DocumentSource::Text(text), _) => {
-            json!({ "type": "text", "text": format!("<document title=\"{title}\">\n{text}\n</document>") })
-        }
-        (DocumentSource::Bytes { .. }, DocumentField::TextOnly) => return Err(refused("file")),
-        (DocumentSource::Bytes { media_type, data }, DocumentField::FileUrl) => {
-            // Perplexity wants the bare base64, without the data URL's head.
-            let _ = media_type;
-            json!({ "type": "file_url", "file_url": { "url": base64(data) }, "file_name": title })
-        }
-        (DocumentSource::Bytes { media_type, data }, DocumentField::File | DocumentField::FileOrUrl) => {
-            json!({ "type": "file", "file": { "filename": title, "file_data": data_url(media_type, data) } })
-        }
         (DocumentSource::Url(_), DocumentField::TextOnly | DocumentField::File) => return Err(refused("address")),
         (DocumentSource::Url(url), DocumentField::FileOrUrl) => {
             json!({ "type": "file", "file": { "filename": title, "file_data": url } })
@@ -187,6 +178,14 @@ fn document_part(field: DocumentField, document: &Document) -> Result<Value> {
         (DocumentSource::Url(url), DocumentField::FileUrl) => {
             json!({ "type": "file_url", "file_url": { "url": url } })
         }
+        // Perplexity wants the bare base64, without the head of a data URL.
+        (DocumentSource::Bytes { data, .. }, DocumentField::FileUrl) => {
+            json!({ "type": "file_url", "file_url": { "url": base64(data) }, "file_name": title })
+        }
+        (DocumentSource::Bytes { media_type, data }, DocumentField::File | DocumentField::FileOrUrl) => {
+            json!({ "type": "file", "file": { "filename": title, "file_data": data_url(media_type, data) } })
+        }
+        (DocumentSource::Bytes { .. } | DocumentSource::Text(_), _) => return Err(refused("file")),
     })
 }
 
@@ -269,7 +268,8 @@ pub(crate) fn strict_ready(schema: &Value) -> bool {
 }
 
 fn sampling(quirks: &ChatQuirks, request: &Request, body: &mut Map<String, Value>) -> Result<()> {
-    let fixed = quirks.fixed_sampling && is_openai_reasoning_model(&request.model);
+    let thinks = request.reasoning.is_none_or(|effort| openai_effort(&request.model, effort) != "none");
+    let fixed = quirks.fixed_sampling && thinks && is_openai_reasoning_model(&request.model);
     if !fixed {
         if let Some(t) = request.temperature {
             body.insert("temperature".into(), number("temperature", t)?);
@@ -279,7 +279,8 @@ fn sampling(quirks: &ChatQuirks, request: &Request, body: &mut Map<String, Value
         }
     }
     if let Some(n) = request.max_tokens {
-        let name = if quirks.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
+        let new = quirks.max_completion_tokens || is_openai_reasoning_model(&request.model);
+        let name = if new { "max_completion_tokens" } else { "max_tokens" };
         body.insert(name.into(), n.into());
     }
     if !request.stop.is_empty() {
@@ -303,7 +304,7 @@ fn reasoning(quirks: &ChatQuirks, request: &Request, body: &mut Map<String, Valu
             body.insert("reasoning_effort".into(), effort.as_str().into());
         }
         ReasoningField::OpenAi if is_openai_reasoning_model(&request.model) => {
-            body.insert("reasoning_effort".into(), effort.as_str().into());
+            body.insert("reasoning_effort".into(), openai_effort(&request.model, effort).into());
         }
         ReasoningField::OpenAi => {}
         ReasoningField::Object => {
@@ -328,4 +329,17 @@ pub(crate) fn is_openai_reasoning_model(model: &str) -> bool {
     let gpt =
         model.strip_prefix("gpt-").and_then(|rest| rest.split(['.', '-']).next()).and_then(|v| v.parse::<u32>().ok());
     o_series || (gpt.is_some_and(|version| (5..100).contains(&version)) && !model.contains("chat"))
+}
+
+/// The effort nearest to `effort` that OpenAI's `model` takes: the o series knows no `minimal`, GPT-5 no `none`, and its successors no
+/// `minimal`.
+pub(crate) fn openai_effort(model: &str, effort: ReasoningEffort) -> &'static str {
+    let model = model.rsplit('/').next().unwrap_or(model);
+    let first = model == "gpt-5" || model.starts_with("gpt-5-");
+    match effort {
+        ReasoningEffort::None | ReasoningEffort::Minimal if model.starts_with('o') => "low",
+        ReasoningEffort::None if first => "minimal",
+        ReasoningEffort::Minimal if !first => "none",
+        other => other.as_str(),
+    }
 }

@@ -13,7 +13,7 @@ use crate::chat::{Request, Response};
 use crate::error::{Error, Result};
 
 pub(crate) use decode::u64_at;
-pub(crate) use encode::{check, data_url, is_openai_reasoning_model, strict_ready};
+pub(crate) use encode::{check, data_url, is_openai_reasoning_model, openai_effort, strict_ready};
 
 /// Chat Completions as one server speaks it.
 #[derive(Clone, Debug, Default)]
@@ -25,7 +25,7 @@ pub struct Chat {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ChatQuirks {
-    /// Says `max_completion_tokens` instead of `max_tokens`.
+    /// Says `max_completion_tokens` instead of `max_tokens`, always; otherwise it is said for OpenAI's reasoning models alone.
     pub max_completion_tokens: bool,
     /// Understands `stream_options.include_usage`; without it the server sends usage of its own accord, or none.
     pub include_usage: bool,

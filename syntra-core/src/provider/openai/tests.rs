@@ -130,19 +130,14 @@ fn servers_differ_by_their_quirks() {
         .with_temperature(1.0);
     request.reasoning = Some(ReasoningEffort::Low);
     request.cache_prefix = true;
-    let openai = ChatQuirks {
-        max_completion_tokens: true,
-        reasoning: ReasoningField::OpenAi,
-        fixed_sampling: true,
-        ..ChatQuirks::default()
-    };
+    let openai = ChatQuirks { reasoning: ReasoningField::OpenAi, fixed_sampling: true, ..ChatQuirks::default() };
     let wire = body(openai.clone(), &request);
-    assert_eq!(wire["max_completion_tokens"], 5);
+    assert_eq!(wire["max_completion_tokens"], 5, "a reasoning model knows no max_tokens");
     assert_eq!(wire["reasoning_effort"], "low");
     assert!(wire.get("temperature").is_none(), "a reasoning model of OpenAI refuses it");
     request.model = "gpt-4o".into();
     let wire = body(openai, &request);
-    assert_eq!(wire["temperature"], 1.0);
+    assert_eq!((&wire["temperature"], &wire["max_tokens"]), (&json!(1.0), &json!(5)));
     assert!(wire.get("reasoning_effort").is_none(), "another model of OpenAI refuses that");
     for (field, name, want) in [
         (ReasoningField::Object, "reasoning", json!({ "effort": "low" })),
@@ -155,6 +150,22 @@ fn servers_differ_by_their_quirks() {
     let marked = body(ChatQuirks { cache_marks: true, ..ChatQuirks::default() }, &request);
     assert_eq!(marked["messages"][0]["content"][0]["cache_control"], json!({ "type": "ephemeral" }));
     assert_eq!(marked["messages"][1]["content"], "u");
+}
+
+#[test]
+fn effort_is_said_in_words_that_the_model_knows() {
+    use ReasoningEffort::{High, Minimal, None};
+    for (model, effort, want) in [
+        ("o3", None, "low"),
+        ("o4-mini", Minimal, "low"),
+        ("o3", High, "high"),
+        ("gpt-5", None, "minimal"),
+        ("gpt-5-mini", Minimal, "minimal"),
+        ("gpt-5.1", None, "none"),
+        ("openai/gpt-5.2", Minimal, "none"),
+    ] {
+        assert_eq!(openai_effort(model, effort), want, "{model}");
+    }
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use crate::chat::{DocumentSource, ImageSource, Message, OutputFormat, Part, Request, Role, ToolChoice};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::WireRequest;
-use crate::provider::encoding::{number, overlay};
-use crate::provider::openai::{check, data_url, is_openai_reasoning_model, strict_ready};
+use crate::provider::encoding::{document_text, number, overlay};
+use crate::provider::openai::{check, data_url, is_openai_reasoning_model, openai_effort, strict_ready};
 use serde_json::{Map, Value, json};
 
 pub(super) fn encode(request: &Request, stream: bool) -> Result<WireRequest> {
@@ -26,7 +26,10 @@ pub(super) fn encode(request: &Request, stream: bool) -> Result<WireRequest> {
     if thinks {
         body.insert("include".into(), json!(["reasoning.encrypted_content"]));
         if let Some(effort) = request.reasoning {
-            body.insert("reasoning".into(), json!({ "effort": effort.as_str(), "summary": "auto" }));
+            body.insert(
+                "reasoning".into(),
+                json!({ "effort": openai_effort(&request.model, effort), "summary": "auto" }),
+            );
         }
     } else {
         if let Some(t) = request.temperature {
@@ -110,15 +113,13 @@ fn items(message: &Message, input: &mut Vec<Value>) -> Result<()> {
             }
             Part::Document(document) => {
                 let title = document.title.as_deref().unwrap_or("document");
-                content.push(match &document.source {
-                    DocumentSource::Text(text) => {
-                        let text = format!("<document title=\"{title}\">\n{text}\n</document>");
-                        json!({ "type": "input_text", "text": text })
-                    }
-                    DocumentSource::Bytes { media_type, data } => {
+                content.push(match (document_text(document), &document.source) {
+                    (Some(text), _) => json!({ "type": "input_text", "text": text }),
+                    (None, DocumentSource::Bytes { media_type, data }) => {
                         json!({ "type": "input_file", "filename": title, "file_data": data_url(media_type, data) })
                     }
-                    DocumentSource::Url(url) => json!({ "type": "input_file", "file_url": url }),
+                    (None, DocumentSource::Url(url)) => json!({ "type": "input_file", "file_url": url }),
+                    (None, DocumentSource::Text(text)) => json!({ "type": "input_text", "text": text }),
                 });
             }
             Part::ToolCall(call) => {
