@@ -145,25 +145,27 @@ impl Database {
     }
 
     /// Gives the space of what was removed back: deleted bytes are overwritten already (`secure_delete`), this moves the log into
-    /// the file, empties it and shrinks the file. When another process reads meanwhile, the rest is done at a later call or at closing.
+    /// the file, empties it and shrinks the file. When another process is at it meanwhile, the rest is done at a later call or at
+    /// closing: what was removed is removed, so that is no error.
     pub(crate) async fn reclaim(&self) -> Result<()> {
-        self.0
+        let done = self
+            .0
             .writer
             .alone(|connection| {
                 let failed = |e| storage("could not reclaim the space of what was removed", e);
-                // `incremental_vacuum` works a page a step, so its rows must be drained.
-                let mut vacuum = connection.prepare("PRAGMA incremental_vacuum").map_err(failed)?;
-                let mut rows = vacuum.query([]).map_err(failed)?;
-                while rows.next().map_err(failed)?.is_some() {}
-                drop(rows);
-                drop(vacuum);
-                // Others' reading must not hold up our writing for long.
+                // Others must not hold up our writing for long.
                 connection.busy_timeout(Duration::from_millis(250)).map_err(failed)?;
-                let done = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+                let done = vacuum(connection).and_then(|()| {
+                    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(failed)
+                });
                 connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
-                done.map_err(failed)
+                done
             })
-            .await
+            .await;
+        match done {
+            Err(error) if error.code() == Some("busy") => Ok(()),
+            other => other,
+        }
     }
 
     /// Runs `job` on a connection that reads, off the runtime's threads.
@@ -205,15 +207,25 @@ impl Database {
     }
 }
 
+/// Gives free pages back to the file system.
+fn vacuum(connection: &Connection) -> Result<()> {
+    let failed = |e| storage("could not give free pages back", e);
+    let mut statement = connection.prepare("PRAGMA incremental_vacuum").map_err(failed)?;
+    let mut rows = statement.query([]).map_err(failed)?;
+    // It works a page a step, so its rows must be drained.
+    while rows.next().map_err(failed)?.is_some() {}
+    Ok(())
+}
+
 /// Runs `job` where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(job: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let runtime = tokio::runtime::Handle::try_current().map_err(|_| {
         Error::new(ErrorKind::Config, "the store must be called from within a tokio runtime, and there is none")
     })?;
-    runtime
-        .spawn_blocking(job)
-        .await
-        .unwrap_or_else(|_| Err(Error::new(ErrorKind::Storage, "the store's task was cut off by the runtime's end")))
+    runtime.spawn_blocking(job).await.unwrap_or_else(|e| {
+        let why = if e.is_panic() { "panicked" } else { "was cut off by the runtime's end" };
+        Err(Error::new(ErrorKind::Storage, format!("the store's task {why}")))
+    })
 }
 
 /// A lock that a panic elsewhere does not take from everybody: connections roll back by themselves.

@@ -360,3 +360,16 @@ async fn views_show_times_as_people_write_them() {
         .unwrap();
     assert_eq!(row, ("2026-05-01T12:30:00.250Z".into(), "Ada".into(), at.as_microsecond()));
 }
+
+#[tokio::test]
+async fn forgetting_works_while_another_process_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = memories(Database::open(dir.path()).unwrap()).unwrap();
+    store.remember(&scope(), vec![fact("m", "text")]).await.unwrap();
+    // A snapshot that stays open keeps the log from being emptied.
+    let other = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+    other.execute_batch("BEGIN; SELECT count(*) FROM memories;").unwrap();
+    assert_eq!(store.forget(&scope(), &["m".into()]).await.unwrap(), 1);
+    assert_eq!(store.erase(&scope()).await.unwrap().memories, 0);
+    assert!(store.list(&scope(), &Filter::default(), Page::default()).await.unwrap().is_empty());
+}

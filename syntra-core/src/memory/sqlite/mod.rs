@@ -147,9 +147,10 @@ impl SqliteMemoryStore {
 
     async fn prepared(&self, items: Vec<NewMemory>) -> Result<Vec<write::Prepared>> {
         let model = self.model.clone();
+        let few = items.len() <= SMALL;
         let all = move || items.into_iter().map(|item| prepare(item, model.as_deref())).collect::<Result<Vec<_>>>();
         // Hashing thousands of texts takes milliseconds.
-        blocking(all).await
+        if few { all() } else { blocking(all).await }
     }
 
     fn unit(&self, vector: Vec<f32>) -> Result<Vec<f32>> {
