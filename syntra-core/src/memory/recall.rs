@@ -6,11 +6,14 @@ use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, QueryAnalysis};
-use crate::search::{Candidate, Filter, HybridRanker, RankQuery, SearchQuery, Signal, Strategy};
+use crate::search::{
+    Candidate, Filter, HybridRanker, RankQuery, SearchQuery, Signal, Strategy, code_words, is_code, words,
+};
 use futures::future::join_all;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -383,9 +386,11 @@ impl Memories {
         let mut counts: Vec<usize> = Vec::with_capacity(texts.len());
         for (text, title) in texts {
             let before = pieces.len();
+            // An embedder knows words, not identifiers.
+            let text = if is_code(text) { Cow::Owned(code_words(text)) } else { Cow::Borrowed(*text) };
             let titled = match title {
-                Some(title) if !title.is_empty() => format!("{title}\n{text}"),
-                _ => (*text).to_owned(),
+                Some(title) if !title.is_empty() => Cow::Owned(format!("{title}\n{text}")),
+                _ => text,
             };
             pieces.extend(split(&titled));
             counts.push(pieces.len() - before);
@@ -458,7 +463,7 @@ fn union(found: Vec<Vec<Candidate>>) -> Vec<Candidate> {
 
 /// `text` without the words of `names`; as it is where nothing else would be left.
 fn without_names(text: &str, names: &[String]) -> String {
-    let names: Vec<String> = names.iter().flat_map(|name| crate::search::words(name)).collect();
+    let names: Vec<String> = names.iter().flat_map(|name| words(name)).collect();
     if names.is_empty() {
         return text.to_owned();
     }

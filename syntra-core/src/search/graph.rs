@@ -4,8 +4,9 @@ use super::entities::{entities_in, entity_key};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// Entities in more documents than this say nothing about one of them.
+/// Entities in more documents than this, or in more than one in `SHARE`, say nothing about one of them.
 const MOST_DOCUMENTS: usize = 30;
+const SHARE: usize = 20;
 /// What of a seed's score one hop hands on: `GAMMA * score / ln(2 + df)`.
 const GAMMA: f32 = 0.8;
 /// The share of that where neither document has the entity as its title.
@@ -25,9 +26,15 @@ pub(crate) struct EntityGraph {
     free: Vec<u32>,
     edges: Vec<Vec<Edge>>,
     forward: Vec<Box<[u32]>>,
+    documents: usize,
 }
 
 impl EntityGraph {
+    /// In how many documents an entity may be and still say something about one of them.
+    fn most_documents(&self) -> usize {
+        (self.documents / SHARE).clamp(2, MOST_DOCUMENTS)
+    }
+
     /// Adds the entities of a document to an empty slot.
     pub(crate) fn insert(&mut self, slot: u32, text: &str, title: Option<&str>) {
         let mut entities: Vec<(u32, bool)> = Vec::new();
@@ -49,6 +56,7 @@ impl EntityGraph {
                 list.insert(at, Edge { slot, titled });
             }
         }
+        self.documents += 1;
         let place = slot as usize;
         if self.forward.len() <= place {
             self.forward.resize_with(place + 1, Default::default);
@@ -61,6 +69,7 @@ impl EntityGraph {
     /// Takes a document out.
     pub(crate) fn remove(&mut self, slot: u32) {
         let Some(forward) = self.forward.get_mut(slot as usize).map(std::mem::take) else { return };
+        self.documents = self.documents.saturating_sub(1);
         for &entity in &forward {
             let Some(list) = self.edges.get_mut(entity as usize) else { continue };
             if let Ok(at) = list.binary_search_by_key(&slot, |e| e.slot) {
@@ -123,12 +132,13 @@ impl EntityGraph {
     /// What documents gain by sharing an entity with a seed (slot and score), best seed first: for each shared entity
     /// `GAMMA * score / ln(2 + df)`, and less of it where the entity is neither document's title.
     pub(crate) fn hop(&self, seeds: &[(u32, f32)]) -> HashMap<u32, f32> {
+        let most = self.most_documents();
         let mut gains: HashMap<u32, f32> = HashMap::new();
         for &(seed, score) in seeds {
             let Some(entities) = self.forward.get(seed as usize) else { continue };
             for &entity in entities {
                 let Some(list) = self.edges.get(entity as usize) else { continue };
-                if list.len() < 2 || list.len() > MOST_DOCUMENTS {
+                if list.len() < 2 || list.len() > most {
                     continue;
                 }
                 let gain = GAMMA * score / (2.0 + list.len() as f32).ln();
@@ -145,10 +155,11 @@ impl EntityGraph {
 
     /// Documents that name one of `entities`, the rarer the more.
     pub(crate) fn naming(&self, entities: &[u32]) -> HashMap<u32, f32> {
+        let most = self.most_documents();
         let mut gains: HashMap<u32, f32> = HashMap::new();
         for entity in entities {
             let Some(list) = self.edges.get(*entity as usize) else { continue };
-            if list.len() > MOST_DOCUMENTS {
+            if list.len() > most {
                 continue;
             }
             let gain = GAMMA / (2.0 + list.len() as f32).ln();

@@ -18,7 +18,7 @@ pub use partition::Partition;
 pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights};
 pub use signals::{Candidate, Signal, Signals, Strategy};
 pub use text::TextAnalyzer;
-pub(crate) use text::words;
+pub(crate) use text::{code_words, is_code, words};
 pub use vector::FlatIndex;
 
 use crate::chat::Role;

@@ -158,6 +158,80 @@ pub(crate) fn words(text: &str) -> Vec<String> {
     text.unicode_words().map(|w| w.strip_suffix("'s").unwrap_or(w).to_lowercase()).collect()
 }
 
+/// Whether `text` is program code, by its punctuation and its keywords: at least one keyword that begins a line and a share of
+/// the characters that prose does not have.
+pub(crate) fn is_code(text: &str) -> bool {
+    const KEYWORDS: &[&str] = &[
+        "def",
+        "class",
+        "import",
+        "from",
+        "return",
+        "fn",
+        "pub",
+        "let",
+        "const",
+        "var",
+        "function",
+        "public",
+        "private",
+        "static",
+        "void",
+        "int",
+        "use",
+        "if",
+        "for",
+        "while",
+        "struct",
+        "impl",
+        "#include",
+        "package",
+        "func",
+        "async",
+        "export",
+        "select",
+        "create",
+        "insert",
+        "@Override",
+        "self",
+        "else",
+        "try",
+        "with",
+        "namespace",
+        "using",
+        "type",
+    ];
+    let mut all = 0usize;
+    let mut marks = 0usize;
+    for c in text.chars().take(4_000).filter(|c| !c.is_whitespace()) {
+        all += 1;
+        marks += usize::from(matches!(
+            c,
+            '(' | ')' | '{' | '}' | '[' | ']' | '=' | ';' | '<' | '>' | '_' | '&' | '|' | '\\'
+        ));
+    }
+    let lines = text.lines().take(100).filter(|line| {
+        let first = line.split(|c: char| c.is_whitespace() || c == '(' || c == '.').find(|w| !w.is_empty());
+        first.is_some_and(|word| KEYWORDS.contains(&word)) && line.contains(['(', '{', ':', ';', '='])
+    });
+    let lines = lines.count();
+    all >= 20 && ((lines >= 1 && marks * 20 > all) || (lines >= 2 && marks * 33 > all))
+}
+
+/// Code as its words: identifiers split, marks left out.
+pub(crate) fn code_words(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for word in normalise(text).unicode_words() {
+        each_part(word, |part| {
+            if !out.is_empty() {
+                out.push(' ');
+            }
+            out.push_str(part);
+        });
+    }
+    out
+}
+
 /// Whether `c` is of a script that puts no spaces between words.
 pub(crate) fn is_unspaced(c: char) -> bool {
     matches!(c,
@@ -327,6 +401,26 @@ mod tests {
         assert_eq!(terms("example.com"), ["exampl", "com", "example.com"]);
         assert_eq!(terms("3.14"), ["3.14"]);
         assert_eq!(terms("iPhone"), ["i", "phone", "iphone"]);
+    }
+
+    #[test]
+    fn code_is_told_from_prose() {
+        for code in [
+            "def paste(xsel=False):\n    selection = 1 if xsel else 2\n    return run(selection)",
+            "fn main() {\n    let x = parse(1);\n    println!(\"{x}\");\n}",
+            "import { a } from 'b';\nconst c = (d) => d.e;\n",
+        ] {
+            assert!(is_code(code), "{code}");
+        }
+        for prose in [
+            "I painted a sunrise last year (for the first time). Return soon!",
+            "With this, we show that the class of functions = 3; see [1].",
+            "If you like it: use it. For more, ask.",
+            "",
+        ] {
+            assert!(!is_code(prose), "{prose}");
+        }
+        assert_eq!(code_words("self.writeBoolean(n_bytes)"), "self write Boolean n bytes");
     }
 
     #[test]

@@ -2,12 +2,15 @@
 //! JSON object.
 
 mod intents;
+mod recall;
 mod wire;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage:
     eval intents FILE [--errors]           what is asked for, against labelled questions
+    eval recall DIR [--embedder static|fastembed:MODEL_DIR|none] [--k 5,10,20] [--ranker NAME] [--strategies A,B]
+                                           does the right memory come back, and how fast
     eval wire DIR [--write-size 1|3|0]     recorded answers of real servers through the real adapters";
 
 fn main() -> ExitCode {
@@ -16,6 +19,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = args.collect();
     let done = match command.as_str() {
         "intents" => intents::run(&args),
+        "recall" => recall::run(&args),
         "wire" => wire::run(&args),
         _ => Err(USAGE.to_owned()),
     };

@@ -3,7 +3,7 @@
 use crate::chat::Role;
 use crate::memory::MemoryType;
 use crate::search::IndexDocument;
-use crate::search::text::{TextAnalyzer, is_stop_word};
+use crate::search::text::{TextAnalyzer, is_code, is_stop_word};
 use jiff::Timestamp;
 
 /// Words that tell a time. Sorted.
@@ -73,6 +73,10 @@ const MONTHS: [&str; 12] = [
 ];
 
 /// How much a term of each field counts.
+/// An assistant's long answer says what it is about at its beginning; what comes after this many words would outweigh every
+/// message of the user.
+const LEAD_WORDS: usize = 100;
+const TAIL_WEIGHT: f32 = 0.25;
 pub(super) const TEXT_WEIGHT: f32 = 1.0;
 pub(super) const TITLE_WEIGHT: f32 = 1.0;
 pub(super) const CONTEXT_WEIGHT: f32 = 1.0;
@@ -93,6 +97,7 @@ pub(super) struct Document {
     pub(super) content_words: u32,
     pub(super) is_question: bool,
     pub(super) time_cue: bool,
+    pub(super) is_code: bool,
 }
 
 impl Document {
@@ -109,13 +114,17 @@ pub(super) struct Reading {
     pub(super) content_words: u32,
     pub(super) is_question: bool,
     pub(super) time_cue: bool,
+    pub(super) is_code: bool,
 }
 
 /// Reads a document: the weighted terms of its text, title, speaker and date, and what its text is like.
 pub(super) fn read(analyzer: &TextAnalyzer, doc: &IndexDocument<'_>) -> Reading {
     let mut reading = Reading::default();
+    let tail = if doc.role == Some(Role::Assistant) { TAIL_WEIGHT } else { TEXT_WEIGHT };
+    let mut words = 0;
     analyzer.each_word(doc.text, &mut |word, term| {
-        reading.terms.push((term.to_owned(), TEXT_WEIGHT));
+        words += 1;
+        reading.terms.push((term.to_owned(), if words <= LEAD_WORDS { TEXT_WEIGHT } else { tail }));
         if !is_stop_word(word) {
             reading.content_words += 1;
         }
@@ -126,6 +135,7 @@ pub(super) fn read(analyzer: &TextAnalyzer, doc: &IndexDocument<'_>) -> Reading 
             reading.time_cue = true;
         }
     });
+    reading.is_code = is_code(doc.text);
     reading.is_question = doc.text.trim_end().ends_with(['?', '？', '؟']);
     let fields = [doc.title.map(|t| (t, TITLE_WEIGHT)), doc.speaker.map(|s| (s, CONTEXT_WEIGHT))];
     for (text, weight) in fields.into_iter().flatten() {

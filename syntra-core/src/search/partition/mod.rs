@@ -169,6 +169,7 @@ impl Partition {
                 content_words: reading.content_words,
                 is_question: reading.is_question,
                 time_cue: reading.time_cue,
+                is_code: reading.is_code,
             });
         }
         self.by_id.insert(doc.id.into(), slot);

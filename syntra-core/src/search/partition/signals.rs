@@ -150,6 +150,7 @@ impl<'a> Context<'a> {
     fn nature(&self, doc: &Document, signals: &mut Signals) {
         signals.set(Signal::Length, doc.content_words as f32);
         signals.set(Signal::IsQuestion, f32::from(u8::from(doc.is_question)));
+        signals.set(Signal::Code, f32::from(u8::from(doc.is_code)));
         signals.set(Signal::TimeCue, f32::from(u8::from(doc.time_cue)));
         if let Some(speaker) = doc.speaker
             && !self.named.is_empty()

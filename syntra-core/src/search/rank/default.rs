@@ -9,7 +9,9 @@ use crate::search::{Candidate, HybridRanker, RankQuery, Ranked, Signal, text};
 pub struct DefaultWeights {
     /// Share of the keyword score in each pair of keyword and vector; the vector has the rest.
     pub keyword: f32,
-    /// The same where code is searched.
+    /// The same where most of what was found are documents, not things that somebody said.
+    pub keyword_documents: f32,
+    /// The same where most of it is code.
     pub keyword_code: f32,
     /// Of the candidate itself.
     pub own: f32,
@@ -29,11 +31,11 @@ pub struct DefaultWeights {
     pub time_cue: f32,
     /// Of a speaker named in the question.
     pub speaker: f32,
-    /// Of `min(ln(1 + content words) / ln 31, 1.2)`.
+    /// Of `min(ln(1 + content words) / ln 31, 1.2) - 1.2`: what is short loses, in conversations between people.
     pub length: f32,
     /// Of being itself a question; negative.
     pub is_question: f32,
-    /// Of the user having said it, unless the question is about what the assistant said.
+    /// What the assistant's words lose against the user's, unless the question is about what the assistant said.
     pub user_said: f32,
     /// Of recency, where the question is about now.
     pub recency: f32,
@@ -47,11 +49,12 @@ impl Default for DefaultWeights {
     fn default() -> Self {
         Self {
             keyword: 0.4,
-            keyword_code: 0.2,
+            keyword_documents: 0.5,
+            keyword_code: 0.5,
             own: 0.5,
             window: 0.5,
             conversation: 0.3,
-            graph: 0.6,
+            graph: 1.0,
             exact: 0.1,
             entity: 0.0,
             time: 0.1,
@@ -59,7 +62,7 @@ impl Default for DefaultWeights {
             speaker: 0.07,
             length: 0.2,
             is_question: -0.08,
-            user_said: 0.15,
+            user_said: 0.3,
             recency: 0.15,
             reliability: 0.05,
             frequency: 0.02,
@@ -104,6 +107,10 @@ impl Scale {
         for value in candidates.iter().filter_map(|c| c.signals.get(signal)) {
             (low, high) = (low.min(value), high.max(value));
         }
+        // A conversation's score is a share of the best one's: where all conversations fit about as well, they differ little.
+        if signal == Signal::Conversation {
+            low = low.min(0.0);
+        }
         Self { low, spread: high - low }
     }
 
@@ -123,7 +130,11 @@ const SCALED: [Signal; 5] =
 impl DefaultRanker {
     fn parts(&self, question: &Question, scales: &[Scale; 5], candidate: &Candidate) -> Vec<(Signal, f32)> {
         let w = &self.weights;
-        let keyword = if question.code { w.keyword_code } else { w.keyword };
+        let keyword = match question.searched {
+            Searched::Said => w.keyword,
+            Searched::Documents => w.keyword_documents,
+            Searched::Code => w.keyword_code,
+        };
         let own = [(Signal::Keyword, keyword), (Signal::Vector, 1.0 - keyword)];
         let window = [(Signal::WindowKeyword, keyword), (Signal::WindowVector, 1.0 - keyword)];
         let signals = &candidate.signals;
@@ -165,13 +176,16 @@ impl DefaultRanker {
         add(Signal::Entity, w.entity, &as_is);
         add(Signal::Time, w.time, &as_is);
         add(Signal::Speaker, w.speaker, &as_is);
-        add(Signal::Length, w.length, &|n| (n.max(0.0).ln_1p() / 31f32.ln()).min(1.2));
+        // Between people a short turn rarely holds the answer; beside an assistant, in documents and in code length says little.
+        if signals.get(Signal::Conversation).is_some() && signals.get(Signal::UserSaid).is_none() {
+            add(Signal::Length, w.length, &|n| (n.max(0.0).ln_1p() / 31f32.ln()).min(1.2) - 1.2);
+        }
         add(Signal::IsQuestion, w.is_question, &as_is);
         if question.when {
             add(Signal::TimeCue, w.time_cue, &as_is);
         }
         if !question.of_assistant {
-            add(Signal::UserSaid, w.user_said, &as_is);
+            add(Signal::UserSaid, w.user_said, &|user| user - 1.0);
         }
         if question.about_now {
             add(Signal::AgeDays, w.recency, &recency);
@@ -188,7 +202,32 @@ struct Question {
     about_now: bool,
     /// Whether it asks for what the assistant said.
     of_assistant: bool,
-    code: bool,
+    searched: Searched,
+}
+
+/// What most of the candidates are.
+enum Searched {
+    Said,
+    Documents,
+    Code,
+}
+
+impl Searched {
+    fn of(candidates: &[Candidate]) -> Self {
+        let most = |is: &dyn Fn(&Candidate) -> bool| candidates.iter().filter(|c| is(c)).count() * 2 > candidates.len();
+        let said = |c: &Candidate| {
+            c.signals.get(Signal::Speaker).is_some()
+                || c.signals.get(Signal::UserSaid).is_some()
+                || c.signals.get(Signal::WindowKeyword).is_some()
+        };
+        if most(&|c| c.signals.get(Signal::Code).is_some_and(|code| code > 0.5)) {
+            Self::Code
+        } else if most(&|c| !said(c)) {
+            Self::Documents
+        } else {
+            Self::Said
+        }
+    }
 }
 
 impl Question {
@@ -196,12 +235,11 @@ impl Question {
         let words = text::words(query.text);
         let said = ["suggest", "suggested", "recommend", "recommended", "said", "told", "mentioned", "gave", "advised"];
         let you = words.iter().any(|w| w == "you" || w == "assistant");
-        let code: Vec<f32> = candidates.iter().filter_map(|c| c.signals.get(Signal::Code)).collect();
         Self {
             when: query.analysis.asks_when || words.first().is_some_and(|w| w == "when"),
             about_now: query.analysis.about_now,
             of_assistant: you && words.iter().any(|w| said.contains(&w.as_str())),
-            code: !code.is_empty() && code.iter().sum::<f32>() * 2.0 > code.len() as f32,
+            searched: Searched::of(candidates),
         }
     }
 }
