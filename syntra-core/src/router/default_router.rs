@@ -258,7 +258,9 @@ impl Candidate<'_> {
 impl Router for DefaultRouter {
     fn plan(&self, query: &RouteQuery, fleet: &Fleet) -> Result<Plan> {
         if fleet.targets.is_empty() {
-            return Err(Error::new(ErrorKind::Config, "there is no model to choose from; configure a provider"));
+            let wanted = query.pinned.as_deref().map(|name| format!(" (`{name}` was asked for)")).unwrap_or_default();
+            let problem = format!("there is no model to choose from{wanted}; configure a provider");
+            return Err(Error::new(ErrorKind::Config, problem));
         }
         let pinned = query.pinned.as_deref().map(|name| self.resolve_pinned(name, fleet)).transpose()?;
         let today = self.clock.now().to_zoned(TimeZone::UTC).date();
