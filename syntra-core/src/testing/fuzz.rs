@@ -3,15 +3,18 @@
 
 use super::dialect::{fold, stream_events};
 use crate::chat::{Event, Message, Request};
+use crate::embed::StaticEmbedder;
 use crate::provider::anthropic::Anthropic;
 use crate::provider::gemini::Gemini;
 use crate::provider::ollama::Ollama;
 use crate::provider::openai::Chat;
 use crate::provider::responses::Responses;
-use crate::provider::{Dialect, WireFailure};
+use crate::provider::{Dialect, WireFailure, error_shapes};
+use crate::query;
 use crate::transport::{Frame, FrameDecoder, Framing, redact, retry_after};
 use bytes::Bytes;
 use jiff::Timestamp;
+use std::sync::OnceLock;
 
 fn frames(framing: Framing, bytes: &[u8], piece: usize) -> (Vec<Frame>, Option<String>) {
     let mut frames = Vec::new();
@@ -146,6 +149,59 @@ pub fn words(bytes: &[u8]) {
     let _ = retry_after(&headers, bytes, Timestamp::UNIX_EPOCH);
 }
 
+/// Retry advice and classification with headers: lines of `name: value` up to an empty line, the rest is the body; the first byte
+/// chooses the status.
+pub fn advice(bytes: &[u8]) {
+    let [choice, rest @ ..] = bytes else { return };
+    let text = String::from_utf8_lossy(rest);
+    let (head, body) = text.split_once("\n\n").unwrap_or(("", &text));
+    let headers: Vec<(String, String)> = head
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
+        .collect();
+    let body = Bytes::copy_from_slice(body.as_bytes());
+    let now = Timestamp::UNIX_EPOCH;
+    let failure = WireFailure { status: 300 + u16::from(*choice), headers: &headers, body: &body, now };
+    let error = error_shapes::classify_failure(&failure);
+    assert!(error.message().chars().count() <= 600, "an error of {} characters", error.message().chars().count());
+    assert_eq!(error.retry_after(), retry_after(&headers, &body, now));
+    if let Ok(value) = serde_json::from_slice(&body) {
+        let _ = error_shapes::error_in(&value);
+    }
+}
+
+/// Query analysis and rewriting: lines are the conversation, the last one is the question.
+pub fn question(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let analysis = query::analyse(&text, Timestamp::UNIX_EPOCH, &jiff::tz::TimeZone::UTC);
+    assert!(analysis.keywords.len() <= 15 && analysis.entities.len() <= 10, "{analysis:?}");
+    let mut lines: Vec<&str> = text.lines().collect();
+    let last = lines.pop().unwrap_or_default();
+    let history: Vec<Message> = lines
+        .iter()
+        .enumerate()
+        .map(|(i, line)| if i % 2 == 0 { Message::user(*line) } else { Message::assistant(*line) })
+        .collect();
+    let _ = query::rewrite(last, &history);
+}
+
+/// The tokenizer of the in-package embedder: a vector of length one, or an error.
+pub fn wordpiece(bytes: &[u8]) {
+    static EMBEDDER: OnceLock<Option<StaticEmbedder>> = OnceLock::new();
+    let text = String::from_utf8_lossy(bytes);
+    let Some(embedder) = EMBEDDER.get_or_init(|| StaticEmbedder::bundled().ok()) else { return };
+    if let Ok(vector) = embedder.embed_one(&text) {
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        assert!((length - 1.0).abs() < 1e-3, "a vector of length {length}");
+    }
+}
+
+/// What mutations of a target's input should start from; empty for a name that there is not.
+pub fn seed(name: &str) -> &'static str {
+    super::fuzz_seeds::seed(name)
+}
+
 /// One of these functions.
 pub type Target = fn(&[u8]);
 
@@ -166,6 +222,9 @@ pub const ALL: &[(&str, Target)] = &[
     ("ollama_body", ollama_body),
     ("failure", failure),
     ("words", words),
+    ("advice", advice),
+    ("question", question),
+    ("wordpiece", wordpiece),
 ];
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod clock;
 mod dialect;
 mod embedder;
 pub mod fuzz;
+mod fuzz_seeds;
 pub mod loopback;
 mod memory_store;
 mod provider;

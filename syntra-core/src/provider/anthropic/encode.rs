@@ -86,20 +86,16 @@ fn header_list(betas: &Value) -> Result<String> {
     }
 }
 
-/// Sets `max_tokens`, `thinking` and `output_config.effort`; tells whether the model is made to think.
+/// Sets `max_tokens`, `thinking` and `output_config.effort`; tells whether the model is made to think. Effort is a hint: a model
+/// that cannot think does not, and one that always thinks does so as little as it can.
 fn thinking(request: &Request, traits: Traits, body: &mut Map<String, Value>) -> Result<bool> {
-    let unable = |what: &str| Err(Error::new(ErrorKind::Unsupported, format!("{} {what}", request.model)));
     let set_max = |body: &mut Map<String, Value>, max: u32| body.insert("max_tokens".into(), json!(max));
     let effort = match (request.reasoning, traits.thinking) {
-        (None, _) | (Some(ReasoningEffort::None), Thinking::Never) => {
+        (None, _) | (_, Thinking::Never) => {
             set_max(body, request.max_tokens.unwrap_or(traits.max_tokens));
             return Ok(traits.thinking == Thinking::Always);
         }
-        (Some(_), Thinking::Never) => return unable("cannot think: it has no reasoning effort"),
-        (Some(ReasoningEffort::None), Thinking::Always) => {
-            return unable("cannot be told not to think: reasoning effort none");
-        }
-        (Some(ReasoningEffort::None), _) => {
+        (Some(ReasoningEffort::None), Thinking::Budget | Thinking::Adaptive) => {
             set_max(body, request.max_tokens.unwrap_or(traits.max_tokens));
             body.insert("thinking".into(), json!({"type": "disabled"}));
             return Ok(false);

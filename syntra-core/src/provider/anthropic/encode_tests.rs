@@ -270,10 +270,15 @@ fn effort_for_models_that_adapt() {
 }
 
 #[test]
-fn efforts_that_a_model_does_not_know_are_refused() {
-    assert_eq!(refused(&ask("claude-3-haiku-20240307").with_reasoning(ReasoningEffort::Low)).0, ErrorKind::Unsupported);
-    assert_eq!(refused(&ask("claude-fable-5").with_reasoning(ReasoningEffort::None)).0, ErrorKind::Unsupported);
-    assert!(body(&ask("claude-3-haiku-20240307").with_reasoning(ReasoningEffort::None)).get("thinking").is_none());
+fn effort_is_a_hint_to_models_that_cannot_follow_it() {
+    for effort in [ReasoningEffort::None, ReasoningEffort::Low] {
+        let sent = body(&ask("claude-3-haiku-20240307").with_reasoning(effort));
+        assert_eq!(sent, body(&ask("claude-3-haiku-20240307")));
+    }
+    // It always thinks: as little as it can, then.
+    let sent = body(&ask("claude-fable-5").with_reasoning(ReasoningEffort::None));
+    assert_eq!(sent["thinking"]["type"], "adaptive");
+    assert_eq!(sent["output_config"], json!({"effort": "low"}));
 }
 
 #[test]

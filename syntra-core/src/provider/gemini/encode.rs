@@ -115,10 +115,9 @@ fn config(request: &Request, version: (u32, u32)) -> Result<Map<String, Value>> 
         // The server reads a signed 32-bit number.
         config.insert("seed".into(), json!(seed & 0x7fff_ffff));
     }
-    if let Some(effort) = request.reasoning
-        && let Some(thinking) = thinking(&request.model, version, effort)?
-    {
-        config.insert("thinkingConfig".into(), thinking);
+    // Effort is a hint: a model that cannot think does not.
+    if let Some(effort) = request.reasoning.filter(|_| version >= (2, 5)) {
+        config.insert("thinkingConfig".into(), thinking(&request.model, version, effort));
     }
     let json_wanted = request.output != OutputFormat::Text;
     if json_wanted {
@@ -138,18 +137,9 @@ fn config(request: &Request, version: (u32, u32)) -> Result<Map<String, Value>> 
 }
 
 /// From version 3 on a level, before that a budget in tokens. Pro models cannot be told not to think: they think as little as they can.
-fn thinking(model: &str, version: (u32, u32), effort: ReasoningEffort) -> Result<Option<Value>> {
+fn thinking(model: &str, version: (u32, u32), effort: ReasoningEffort) -> Value {
     use ReasoningEffort::*;
     let pro = model.contains("pro");
-    if version < (2, 5) {
-        return match effort {
-            None => Ok(Option::None),
-            _ => {
-                let message = format!("{model} cannot think: it has no reasoning effort");
-                Err(Error::new(ErrorKind::Unsupported, message))
-            }
-        };
-    }
     let mut config = if version < (3, 0) {
         let budget = match effort {
             None if pro => 128,
@@ -175,7 +165,7 @@ fn thinking(model: &str, version: (u32, u32), effort: ReasoningEffort) -> Result
     if effort != None {
         config["includeThoughts"] = json!(true);
     }
-    Ok(Some(config))
+    config
 }
 
 fn tools(request: &Request, body: &mut Map<String, Value>) -> Result<()> {

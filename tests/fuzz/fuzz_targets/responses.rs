@@ -1,0 +1,5 @@
+#![no_main]
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    syntra_core::testing::fuzz::responses_stream(data);
+    syntra_core::testing::fuzz::responses_body(data);
+});
