@@ -242,6 +242,8 @@ impl Catalogue {
             Some(at) if self.models.get(at).is_some_and(|m| m.model == model.model) => at,
             _ => self.models.len(),
         };
+        // Aliases of the row that is replaced go with it.
+        names.retain(|_, at| *at != place);
         // A name of its own wins over somebody's alias; an alias never takes a name away.
         names.insert(model.model.clone(), place);
         for alias in &model.aliases {
@@ -339,6 +341,7 @@ impl Catalogue {
 /// The name that the catalogue uses for a provider that goes by several.
 pub(super) fn canonical_provider(name: &str) -> &str {
     match name {
+        "openai-responses" => "openai",
         "google" | "google-gemini" => "gemini",
         "moonshot" | "moonshotai" => "kimi",
         "x-ai" | "x.ai" | "grok" => "xai",

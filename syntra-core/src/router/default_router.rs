@@ -348,14 +348,14 @@ fn alternate(ranked: Vec<Candidate<'_>>) -> Vec<(Candidate<'_>, bool)> {
     for group in [known, unknown] {
         let mut queues: Vec<(&str, std::collections::VecDeque<(usize, Candidate<'_>)>)> = Vec::new();
         for (rank, candidate) in group.into_iter().enumerate() {
-            let provider = candidate.target.provider.as_str();
+            let provider = canonical_provider(&candidate.target.provider);
             match queues.iter_mut().find(|(name, _)| *name == provider) {
                 Some((_, queue)) => queue.push_back((rank, candidate)),
                 None => queues.push((provider, std::iter::once((rank, candidate)).collect())),
             }
         }
         loop {
-            let last = out.last().map(|(c, _)| c.target.provider.as_str());
+            let last = out.last().map(|(c, _)| canonical_provider(&c.target.provider));
             let head =
                 |queue: &std::collections::VecDeque<(usize, Candidate<'_>)>| queue.front().map(|(rank, _)| *rank);
             let best = queues.iter().filter_map(|(_, q)| head(q)).min();

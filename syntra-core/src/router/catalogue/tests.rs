@@ -82,6 +82,17 @@ fn a_host_corrects_a_field_and_keeps_the_rest() {
 }
 
 #[test]
+fn a_row_that_is_replaced_takes_its_aliases_with_it() {
+    let mut catalogue = Catalogue::builtin();
+    catalogue.insert(ModelInfo::new("openai", "gpt-4o"));
+    assert!(!catalogue.get("openai", "gpt-4o").unwrap().price.is_known());
+    assert!(catalogue.get("openai", "gpt-4o-2024-08-06").is_err());
+    let before = catalogue.models().len();
+    catalogue.insert(ModelInfo::new("openai", "gpt-4o-2024-08-06"));
+    assert_eq!(catalogue.models().len(), before + 1);
+}
+
+#[test]
 fn a_bad_file_says_what_is_wrong_with_it() {
     let says = |json: &str| Catalogue::from_json(json).unwrap_err().message().to_owned();
     assert!(says("{").contains("not valid"));

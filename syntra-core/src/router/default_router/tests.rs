@@ -255,6 +255,14 @@ fn the_chain_alternates_providers() {
 }
 
 #[test]
+fn two_wires_of_one_provider_are_one_provider() {
+    let models = ["openai/gpt-5.4-nano", "openai-responses/gpt-5.4-nano", "gemini/gemini-2.5-flash"];
+    let plan = router(0.0).plan(&query(Intent::SocialChat), &fleet(&models)).unwrap();
+    assert!(plan.candidates.iter().all(|c| c.estimated_cost.is_some()));
+    assert_eq!(plan.order[1].target.provider, "gemini");
+}
+
+#[test]
 fn the_explanation_is_a_table() {
     let mut query = query(Intent::CodingHelp);
     query.needs.vision = true;
