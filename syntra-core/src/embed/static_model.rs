@@ -322,15 +322,24 @@ fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// Adds to `out` one vector of random signs for each hash, together about `weight` long.
+/// Places of a vector that one hash touches.
+const TOUCHED: usize = 16;
+
+/// Adds to `out` one sparse random vector for each hash, [`TOUCHED`] places plus or minus one unit, all together about `weight`
+/// long. Two hashes meet in as little of their length as dense random vectors do, at a sixteenth of the work.
 fn add_hashes(out: &mut [f32], weight: f32, hashes: impl Iterator<Item = u64> + Clone) {
     let count = hashes.clone().count().max(1);
-    let unit = weight / ((count * out.len()) as f32).sqrt();
+    let unit = weight / ((count * TOUCHED) as f32).sqrt();
+    let places = out.len() as u64;
     for h in hashes {
-        for (block, part) in out.chunks_mut(64).enumerate() {
-            let bits = mix(h.wrapping_add((block as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)));
-            for (i, o) in part.iter_mut().enumerate() {
-                *o += if bits >> i & 1 == 1 { unit } else { -unit };
+        for round in 1..=TOUCHED as u64 / 4 {
+            let mut bits = mix(h.wrapping_add(round.wrapping_mul(0x9e37_79b9_7f4a_7c15)));
+            for _ in 0..4 {
+                // Fifteen bits choose the place, the sixteenth the sign.
+                if let Some(o) = out.get_mut((((bits & 0x7fff) * places) >> 15) as usize) {
+                    *o += if bits & 0x8000 == 0 { unit } else { -unit };
+                }
+                bits >>= 16;
             }
         }
     }
