@@ -292,6 +292,23 @@ async fn models_are_listed_in_every_spelling() {
     assert_eq!(paths[..3], ["/models", "/api/tags", "/v1beta/models?pageSize=1000"]);
 }
 
+#[tokio::test]
+async fn bodies_have_bounds() {
+    let long = || {
+        let mut answer = whole();
+        answer["choices"][0]["message"]["content"] = "x".repeat(5000).into();
+        Answer::in_pieces(200, answer.to_string(), 500)
+    };
+    let server = Loopback::start_with(move |_| long()).await.unwrap();
+    let client = crate::transport::HttpClient::new().unwrap().with_max_body(2000);
+    let bounded = at(server.url()).with_client(client);
+    let error = bounded.complete(&request()).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Decode, Some("body_too_large")));
+    // The same where it came instead of events.
+    assert_eq!(all(&bounded).await.1.unwrap().code(), Some("body_too_large"));
+    assert_eq!(at(server.url()).complete(&request()).await.unwrap().text().len(), 5000);
+}
+
 #[test]
 fn addresses_are_checked() {
     for wrong in ["", "localhost:8080", "ftp://host/", "http://user:pass@host/", "http://host/?key=1", "not a url"] {

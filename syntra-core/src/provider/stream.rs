@@ -3,7 +3,7 @@
 use super::{Dialect, StreamDecoder};
 use crate::chat::{Event, EventStream};
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::transport::{Deadlines, FrameDecoder, Framing, HttpClient, HttpResponse, TimeoutStage, after};
+use crate::transport::{Deadlines, Frame, FrameDecoder, Framing, HttpResponse, TimeoutStage, after};
 use futures::StreamExt;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -102,10 +102,10 @@ impl Live {
         self.failed = done.err();
     }
 
-    fn take(&mut self, bytes: &[u8], frames: &mut Vec<crate::transport::Frame>, events: &mut Vec<Event>) -> Result<()> {
+    fn take(&mut self, bytes: &[u8], frames: &mut Vec<Frame>, events: &mut Vec<Event>) -> Result<()> {
         if let Some(whole) = &mut self.whole {
-            if whole.len() + bytes.len() > HttpClient::DEFAULT_MAX_BODY {
-                let words = format!("the server sent a body of more than {} bytes", HttpClient::DEFAULT_MAX_BODY);
+            if whole.len() + bytes.len() > self.response.max_body {
+                let words = format!("the server sent a body of more than {} bytes", self.response.max_body);
                 return Err(Error::new(ErrorKind::Decode, words).with_code("body_too_large"));
             }
             whole.extend_from_slice(bytes);
@@ -129,7 +129,7 @@ impl Live {
         self.whole.is_some() && self.dialect.framing() == Framing::Sse && self.frames.framing() == Some(Framing::Ndjson)
     }
 
-    fn end(&mut self, frames: &mut Vec<crate::transport::Frame>, events: &mut Vec<Event>) -> Result<()> {
+    fn end(&mut self, frames: &mut Vec<Frame>, events: &mut Vec<Event>) -> Result<()> {
         if self.is_whole() {
             let body = self.whole.take().unwrap_or_default();
             events.extend(self.dialect.decode(&body)?.into_events());
@@ -147,7 +147,7 @@ impl Live {
         Err(Error::new(ErrorKind::Truncated, "the stream ended before its terminal event"))
     }
 
-    fn decode(&mut self, frames: &[crate::transport::Frame], events: &mut Vec<Event>) -> Result<()> {
+    fn decode(&mut self, frames: &[Frame], events: &mut Vec<Event>) -> Result<()> {
         for frame in frames {
             // Nothing counts after the end.
             if self.decoded_finish(events) {

@@ -124,7 +124,7 @@ pub struct HttpReply {
 #[derive(Debug)]
 pub struct HttpResponse {
     response: reqwest::Response,
-    max_body: usize,
+    pub(crate) max_body: usize,
     /// The HTTP status.
     pub status: u16,
     /// Header names in lower case and their values.
