@@ -1,12 +1,16 @@
 //! The SQLite stores without any embedder: writing one and many, opening, loading a partition, recalling from it.
 //!
+//! Every answer is checked, no id is used twice and no two questions in a row are the same: a refusal, a duplicate or the partition's
+//! memo of the last question would each look wonderfully fast.
+//!
 //! `cargo bench -p syntra-benches --bench store`; with `-- 1000` or `-- load` only what has that in its name.
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
-use syntra_core::memory::{MemoryStore, MemoryType, NewMemory, SqliteMemoryStore};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use syntra_core::memory::{MemoryStore, MemoryType, NewMemory, Outcome, Page, SqliteMemoryStore};
 use syntra_core::query::QueryAnalysis;
 use syntra_core::search::{Filter, SearchQuery, Strategy};
 use syntra_core::storage::Database;
@@ -32,7 +36,8 @@ fn turns(from: usize, count: usize) -> Vec<NewMemory> {
     let turn = |i: usize| {
         let word = |n: u32| format!("w{}", (n % 200) * (n / 200 % 100));
         let text: Vec<String> = (0..15).map(|_| word(numbers.next())).collect();
-        let mut item = NewMemory::new(MemoryType::Episodic, text.join(" "))
+        let kind = if (from + i).is_multiple_of(50) { MemoryType::Profile } else { MemoryType::Episodic };
+        let mut item = NewMemory::new(kind, format!("{} {}", text.join(" "), from + i))
             .with_id(format!("turn-{}", from + i))
             .with_speaker(if i.is_multiple_of(2) { "Ada" } else { "Bo" })
             .with_conversation(format!("session-{}", (from + i) / 25));
@@ -46,6 +51,43 @@ fn store(database: &Database) -> Result<SqliteMemoryStore> {
     SqliteMemoryStore::new(database.clone(), Arc::new(SystemClock::new())).with_model("bench", DIMENSIONS)
 }
 
+/// Ends the bench where a call fails: the time of a failure is no result.
+fn must<T>(result: Result<T>) -> T {
+    result.unwrap_or_else(|error| stop(&error.to_string()))
+}
+
+fn stop(why: &str) -> ! {
+    eprintln!("the bench failed: {why}");
+    std::process::exit(1);
+}
+
+/// The next `size` turns, of ids that none had before.
+fn fresh(next: &mut usize, size: usize) -> Vec<NewMemory> {
+    let from = *next;
+    *next += size;
+    turns(from, size)
+}
+
+async fn create(store: &SqliteMemoryStore, scope: &Scope, items: Vec<NewMemory>) {
+    let done = must(store.remember(scope, items).await);
+    if done.iter().any(|remembered| remembered.outcome != Outcome::Created) {
+        stop("an item was not written");
+    }
+}
+
+/// A question's words and vector.
+fn questions() -> Vec<(String, Vec<f32>)> {
+    let mut numbers = Numbers(7);
+    let mut question = || {
+        let vector: Vec<f32> = (0..DIMENSIONS).map(|_| numbers.next() as f32 / 2e9 - 0.5).collect();
+        let length = vector.iter().map(|x| x * x).sum::<f32>().sqrt();
+        let word = |n: u32| n % 200 * (n / 200 % 100);
+        let text = format!("what of w{} and w{}", word(numbers.next()), word(numbers.next()));
+        (text, vector.iter().map(|x| x / length).collect())
+    };
+    (0..64).map(|_| question()).collect()
+}
+
 async fn fill(dir: &Path, scope: &Scope, count: usize) -> Result<()> {
     let store = store(&Database::open(dir)?)?;
     for from in (0..count).step_by(1_000) {
@@ -56,8 +98,7 @@ async fn fill(dir: &Path, scope: &Scope, count: usize) -> Result<()> {
 
 fn benches(criterion: &mut Criterion) {
     if let Err(error) = run(criterion) {
-        eprintln!("the bench failed: {error}");
-        std::process::exit(1);
+        stop(&error.to_string());
     }
 }
 
@@ -75,85 +116,82 @@ fn run(criterion: &mut Criterion) -> std::result::Result<(), Box<dyn std::error:
     for size in [1, 1_000] {
         group.throughput(Throughput::Elements(size as u64));
         group.bench_function(BenchmarkId::new("remember", size), |bench| {
-            bench.to_async(&runtime).iter_batched(
-                || {
-                    next += size;
-                    turns(next, size)
-                },
-                |items| async { memories.remember(&scope, items).await.map(|done| black_box(done.len())) },
-                BatchSize::PerIteration,
-            );
+            let batch = || fresh(&mut next, size);
+            bench.to_async(&runtime).iter_batched(batch, |i| create(&memories, &scope, i), BatchSize::PerIteration);
         });
     }
     runtime.block_on(threads.create(&scope, Some("t"), None))?;
     group.throughput(Throughput::Elements(2));
     group.bench_function("append/2", |bench| {
         let pair = || vec![Message::user("A question?").into(), Message::assistant("An answer.").into()];
-        bench.to_async(&runtime).iter(|| async { threads.append(&scope, "t", pair()).await.map(black_box) });
+        bench.to_async(&runtime).iter(|| async { black_box(must(threads.append(&scope, "t", pair()).await)) });
     });
     group.throughput(Throughput::Elements(32));
     group.bench_function("remember/32 callers", |bench| {
-        bench.to_async(&runtime).iter_batched(
-            || {
-                next += 32;
-                turns(next, 32)
-            },
-            |items| {
-                let one = |item| memories.remember(&scope, vec![item]);
-                futures::future::join_all(items.into_iter().map(one))
-            },
-            BatchSize::PerIteration,
-        );
+        let batch = || fresh(&mut next, 32);
+        let all = |items: Vec<NewMemory>| {
+            futures::future::join_all(items.into_iter().map(|item| create(&memories, &scope, vec![item])))
+        };
+        bench.to_async(&runtime).iter_batched(batch, all, BatchSize::PerIteration);
     });
     group.finish();
 
     let analysis = QueryAnalysis::default();
     let filter = Filter::default();
-    let vector: Vec<f32> = vec![1.0 / (DIMENSIONS as f32).sqrt(); DIMENSIONS];
-    let query = SearchQuery {
-        text: "what of w77 and w1200",
-        analysis: &analysis,
-        vector: Some(&vector),
-        filter: &filter,
-        now: Timestamp::now(),
-        limit: 10,
+    let questions = questions();
+    let turn = AtomicUsize::new(0);
+    let query = || {
+        let (text, vector) = &questions[turn.fetch_add(1, Ordering::Relaxed) % questions.len()];
+        SearchQuery {
+            text,
+            analysis: &analysis,
+            vector: Some(vector),
+            filter: &filter,
+            now: Timestamp::now(),
+            limit: 10,
+        }
     };
     for size in SIZES {
         let dir = tempfile::tempdir()?;
         runtime.block_on(fill(dir.path(), &scope, size))?;
         let mut group = criterion.benchmark_group(format!("store/{size}"));
         group.sample_size(10);
-        group.bench_function("open", |bench| bench.iter(|| Database::open(dir.path())));
+        group.bench_function("open", |bench| bench.iter(|| must(Database::open(dir.path()))));
         let database = Database::open(dir.path())?;
         group.bench_function("load", |bench| {
             // A store of its own each time, whose indexes are cold.
-            let cold = || store(&database);
-            bench.to_async(&runtime).iter_batched(
-                cold,
-                |store| async { store?.recall(&scope, Strategy::Recent, &query).await },
-                BatchSize::PerIteration,
-            );
+            let cold = || must(store(&database));
+            let first = |store: SqliteMemoryStore| {
+                let (scope, query) = (&scope, query());
+                async move { must(store.recall(scope, Strategy::Recent, &query).await).len() }
+            };
+            bench.to_async(&runtime).iter_batched(cold, first, BatchSize::PerIteration);
         });
+        // The rows alone, without their vectors: what of loading is reading.
         let warm = store(&database)?;
-        runtime.block_on(warm.recall(&scope, Strategy::Recent, &query))?;
+        group.bench_function("list", |bench| {
+            let page = Page { offset: 0, limit: u64::MAX };
+            bench.to_async(&runtime).iter(|| async { must(warm.list(&scope, &filter, page).await).len() });
+        });
+        must(runtime.block_on(warm.recall(&scope, Strategy::Recent, &query())));
         group.sample_size(50);
-        for strategy in Strategy::ALL {
+        for strategy in [Strategy::Vector, Strategy::Keyword, Strategy::Profile, Strategy::Recent] {
             group.bench_function(format!("recall/{strategy:?}"), |bench| {
-                bench.to_async(&runtime).iter(|| warm.recall(&scope, strategy, &query));
+                bench.to_async(&runtime).iter(|| async {
+                    if must(warm.recall(&scope, strategy, &query()).await).is_empty() {
+                        stop("a strategy found nothing");
+                    }
+                });
             });
         }
         let ids: Vec<String> = (0..10).map(|i| format!("turn-{}", i * 7)).collect();
-        group.bench_function("get/10", |bench| bench.to_async(&runtime).iter(|| warm.get(&scope, &ids)));
+        group.bench_function("get/10", |bench| {
+            bench.to_async(&runtime).iter(|| async { black_box(must(warm.get(&scope, &ids).await)) });
+        });
+        let mut next = size;
         group.bench_function("remember/1 indexed", |bench| {
-            let mut next = size * 2;
-            bench.to_async(&runtime).iter_batched(
-                || {
-                    next += 1;
-                    turns(next, 1)
-                },
-                |items| warm.remember(&scope, items),
-                BatchSize::PerIteration,
-            );
+            let one = || fresh(&mut next, 1);
+            bench.to_async(&runtime).iter_batched(one, |i| create(&warm, &scope, i), BatchSize::PerIteration);
         });
         group.finish();
     }
