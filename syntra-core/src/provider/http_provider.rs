@@ -203,11 +203,9 @@ impl HttpProvider {
 
     /// The error that a non-2xx answer means.
     fn failure(&self, status: u16, headers: &[(String, String)], body: Bytes) -> Error {
-        let body = match self.auth.secret() {
-            Some(key) if !key.is_empty() => match std::str::from_utf8(&body) {
-                Ok(text) if text.contains(key.expose()) => Bytes::from(key.scrub(text)),
-                _ => body,
-            },
+        // Before the message is cut: half a key is a secret too.
+        let body = match (self.auth.secret(), std::str::from_utf8(&body)) {
+            (Some(key), Ok(text)) if !key.is_empty() && text.contains(key.expose()) => Bytes::from(key.scrub(text)),
             _ => body,
         };
         if (300..400).contains(&status) {
@@ -222,7 +220,7 @@ impl HttpProvider {
     }
 
     fn sign(&self, error: Error, model: Option<&str>) -> Error {
-        let error = error.with_provider(&self.name);
+        let error = scrubbed(error, self.auth.secret()).with_provider(&self.name);
         if let Some(model) = model { error.with_model(model) } else { error }
     }
 
@@ -286,8 +284,8 @@ impl HttpProvider {
             return Err(self.failure(status, &headers, body));
         }
         let sign = {
-            let (name, model) = (self.name.clone(), request.model.clone());
-            move |e: Error| e.with_provider(name.clone()).with_model(model.clone())
+            let (name, model, key) = (self.name.clone(), request.model.clone(), self.auth.secret().cloned());
+            move |e: Error| scrubbed(e, key.as_ref()).with_provider(name.clone()).with_model(model.clone())
         };
         Ok(Live::new(response, self.dialect.clone(), self.deadlines, first, total).into_stream(sign))
     }
@@ -306,6 +304,26 @@ impl Provider for HttpProvider {
     async fn stream(&self, request: &Request) -> Result<EventStream> {
         self.open(request).await.map_err(|e| self.sign(e, Some(&request.model)))
     }
+}
+
+/// `error` without the provider's own key, whatever the key looks like: redaction knows only those that look like keys.
+fn scrubbed(error: Error, key: Option<&Secret>) -> Error {
+    let Some(key) = key else { return error };
+    let (message, code) = (key.scrub(error.message()), error.code().map(|code| key.scrub(code)));
+    if message == error.message() && code.as_deref() == error.code() {
+        return error;
+    }
+    let mut clean = Error::new(error.kind(), message).with_retry(error.retry()).with_phase(error.phase());
+    if let Some(code) = code {
+        clean = clean.with_code(code);
+    }
+    if let Some(status) = error.status() {
+        clean = clean.with_status(status);
+    }
+    if let Some(wait) = error.retry_after() {
+        clean = clean.with_retry_after(wait);
+    }
+    clean
 }
 
 fn no_list() -> Error {

@@ -109,12 +109,23 @@ async fn the_key_goes_into_a_header_and_nowhere_else() {
     for shown in [format!("{provider:?}"), format!("{error:?}"), error.to_string()] {
         assert!(!shown.contains(KEY) && !shown.contains("secret-organisation"), "{shown}");
     }
+    // Inside a 200, whole and in a stream, too.
+    let said = json!({ "error": { "message": format!("bad key {KEY}"), "code": 429 } });
+    server.push(Answer::json(200, &said));
+    server.push(Answer::events(format!("data: {said}\n\n")));
+    for error in [provider.complete(&request()).await.unwrap_err(), all(&provider).await.1.unwrap()] {
+        assert_eq!(
+            (error.message(), error.kind(), error.status()),
+            ("bad key [redacted]", ErrorKind::RateLimit, Some(429))
+        );
+        assert_eq!((error.provider(), error.model()), (Some("test"), Some("m")));
+    }
     let received = &server.received()[0];
     assert!(!received.path.contains(KEY));
     assert_eq!(received.header("x-org"), Some("secret-organisation"));
     let named = HttpProvider::anthropic(Secret::from(KEY)).with_base_url(server.url()).unwrap();
     let _ = named.complete(&Request::new("m", vec![Message::user("hi")]).with_max_tokens(5)).await;
-    assert_eq!(server.received()[1].header("x-api-key"), Some(KEY));
+    assert_eq!(server.received()[3].header("x-api-key"), Some(KEY));
 }
 
 #[tokio::test]
@@ -290,6 +301,20 @@ async fn models_are_listed_in_every_spelling() {
     assert_eq!((error.kind(), error.provider()), (ErrorKind::Credential, Some("test")));
     let paths: Vec<_> = server.received().into_iter().map(|r| r.path).collect();
     assert_eq!(paths[..3], ["/models", "/api/tags", "/v1beta/models?pageSize=1000"]);
+}
+
+/// A proxy that is set for the world must not cut off the server on one's own machine. The environment belongs to a process, so this
+/// runs another test in one whose proxy is a port that nobody listens on.
+#[test]
+fn no_proxy_stands_before_loopback() {
+    let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "provider::http_tests::it_keeps_the_contract_of_providers"]);
+    for name in ["http_proxy", "HTTPS_PROXY", "ALL_PROXY"] {
+        child.env(name, "http://127.0.0.1:1");
+    }
+    let output = child.env_remove("NO_PROXY").env_remove("no_proxy").output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
 }
 
 #[tokio::test]

@@ -105,6 +105,8 @@ impl TimeoutStage {
 #[derive(Clone, Debug)]
 pub struct HttpClient {
     client: reqwest::Client,
+    /// For servers on this machine, which no proxy can reach; the same where the environment names no proxy.
+    direct: reqwest::Client,
     connect: Duration,
     max_body: usize,
 }
@@ -135,8 +137,8 @@ impl HttpClient {
     /// The most bytes that a whole body may have unless [`HttpClient::with_max_body`] says otherwise.
     pub const DEFAULT_MAX_BODY: usize = 64 << 20;
 
-    /// A pool with the default connect deadline. Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`); Mozilla's root
-    /// certificates are added to the machine's, so that it works where there are none.
+    /// A pool with the default connect deadline. Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`) and are never used for
+    /// loopback; Mozilla's root certificates are added to the machine's, so that it works where there are none.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] when TLS or a proxy cannot be set up.
@@ -168,22 +170,21 @@ impl HttpClient {
     /// # Errors
     /// As [`HttpClient::new`].
     pub fn with_connect_deadline(connect: Duration) -> Result<Self> {
-        let roots =
-            webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
-        let client = reqwest::Client::builder()
-            .tls_certs_merge(roots)
-            .connect_timeout(connect)
-            .pool_idle_timeout(Duration::from_secs(90))
-            .pool_max_idle_per_host(50)
-            .user_agent(concat!("syntra/", env!("CARGO_PKG_VERSION")))
-            // Custom authentication headers would travel along, so another host is never followed to.
-            .redirect(reqwest::redirect::Policy::custom(|attempt| {
-                let same = attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin());
-                if same && attempt.previous().len() <= 3 { attempt.follow() } else { attempt.stop() }
-            }))
-            .build()
-            .map_err(|e| Error::new(ErrorKind::Config, format!("the HTTP client cannot be set up: {}", chain(&e))))?;
-        Ok(Self { client, connect, max_body: Self::DEFAULT_MAX_BODY })
+        let proxied = std::env::vars_os()
+            .any(|(name, value)| !value.is_empty() && name.to_string_lossy().to_ascii_lowercase().ends_with("_proxy"));
+        let client = build(connect, false)?;
+        let direct = if proxied { build(connect, true)? } else { client.clone() };
+        Ok(Self { client, direct, connect, max_body: Self::DEFAULT_MAX_BODY })
+    }
+
+    fn pool(&self, url: &url::Url) -> &reqwest::Client {
+        let local = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        if local { &self.direct } else { &self.client }
     }
 
     /// The same pool with another bound, in bytes, on a whole body.
@@ -207,7 +208,8 @@ impl HttpClient {
     ) -> Result<HttpResponse> {
         let mut map = header_map(headers)?;
         map.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        let request = self.client.post(parse(url)?).headers(map).body(body);
+        let url = parse(url)?;
+        let request = self.pool(&url).post(url).headers(map).body(body);
         self.send(request, until, stage).await
     }
 
@@ -236,7 +238,8 @@ impl HttpClient {
     pub async fn get(&self, url: &str, headers: &[(&str, &str)], deadlines: Deadlines) -> Result<HttpReply> {
         let until = after(deadlines.total);
         let stage = (TimeoutStage::Total, deadlines.total);
-        let request = self.client.get(parse(url)?).headers(header_map(headers)?);
+        let url = parse(url)?;
+        let request = self.pool(&url).get(url).headers(header_map(headers)?);
         self.send(request, until, stage).await?.whole(until, stage).await
     }
 
@@ -332,6 +335,26 @@ impl HttpResponse {
         }
         (self.status, self.headers, body.freeze())
     }
+}
+
+fn build(connect: Duration, direct: bool) -> Result<reqwest::Client> {
+    let roots =
+        webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
+    let builder = reqwest::Client::builder()
+        .tls_certs_merge(roots)
+        .connect_timeout(connect)
+        .pool_idle_timeout(Duration::from_secs(90))
+        .pool_max_idle_per_host(50)
+        .user_agent(concat!("syntra/", env!("CARGO_PKG_VERSION")))
+        // Custom authentication headers would travel along, so another host is never followed to.
+        .redirect(reqwest::redirect::Policy::custom(|attempt| {
+            let same = attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin());
+            if same && attempt.previous().len() <= 3 { attempt.follow() } else { attempt.stop() }
+        }));
+    let builder = if direct { builder.no_proxy() } else { builder };
+    builder
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Config, format!("the HTTP client cannot be set up: {}", chain(&e))))
 }
 
 /// The instant `wait` from now; far away where that cannot be said.
