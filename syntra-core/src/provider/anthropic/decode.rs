@@ -3,7 +3,7 @@
 use crate::chat::{Citation, Event, FinishReason, Response, ResponseBuilder, ToolCall, Usage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::StreamDecoder;
-use crate::provider::encoding::{count, text, tool_arguments};
+use crate::provider::encoding::{count, made_up_id, text, tool_arguments};
 use crate::provider::error_shapes::error_in;
 use crate::transport::Frame;
 use serde::Deserialize;
@@ -96,6 +96,8 @@ pub(super) struct Decoder {
     stop_reason: Option<String>,
     /// Whether the finish has been told.
     ended: bool,
+    /// The answer's id, for made-up ids of calls.
+    answer: String,
     calls: usize,
     cited: HashSet<String>,
 }
@@ -197,6 +199,7 @@ impl Decoder {
     /// A message object: the whole answer, or the beginning of a stream.
     fn message(&mut self, message: &Value, events: &mut Vec<Event>) -> Result<()> {
         let own = |key| text(message, key).map(str::to_owned);
+        self.answer = own("id").unwrap_or_default();
         events.push(Event::Started { id: own("id"), model: own("model") });
         for block in message.get("content").and_then(Value::as_array).into_iter().flatten() {
             // Indices of a whole message are never open before or after.
@@ -327,8 +330,10 @@ impl Decoder {
             tool_arguments(json)
         };
         let caller = block.get("caller").filter(|c| text(c, "type").is_some_and(|t| t != "direct"));
+        // Not every server that speaks this dialect gives ids.
+        let id = text(block, "id").map(str::to_owned);
         events.push(Event::ToolCall(ToolCall {
-            id: text(block, "id").unwrap_or_default().to_owned(),
+            id: id.unwrap_or_else(|| made_up_id(&self.answer, self.calls, &name, &arguments)),
             name,
             arguments,
             signature: caller.map(|c| format!("{CALLER}{c}")),

@@ -252,3 +252,11 @@ fn nothing_after_the_end_counts() {
     events.extend(block(0, json!({"type": "text", "text": "late"}), &[]));
     assert_eq!(read(&sse(&events)).unwrap().text(), "");
 }
+
+#[test]
+fn calls_without_ids_get_ids_that_tell_them_apart() {
+    let call = json!({"type": "tool_use", "name": "now", "input": {}});
+    let answer = Anthropic.decode(whole(json!([call, call]), "tool_use", json!({})).as_bytes()).unwrap();
+    let ids: Vec<_> = answer.tool_calls().iter().map(|c| c.id.clone()).collect();
+    assert!(ids[0].starts_with("syntra_") && ids[0] != ids[1], "{ids:?}");
+}
