@@ -1,3 +1,5 @@
+//! Links against the symbols that Node gives.
+
 fn main() {
     napi_build::setup();
 }

@@ -4,6 +4,8 @@
 //! budget, calls the provider and survives its failures, and streams back one voice. See [`Syntra`] for the front door and
 //! `docs/architecture.md` for the house.
 
+#[cfg(feature = "bridge")]
+pub mod bridge;
 pub mod chat;
 pub mod clock;
 pub mod context;

@@ -1,1 +1,26 @@
-//! Python
+//! The native half of the Python package `syntra`: an engine that takes and gives JSON, and a runtime that ends with the
+//! interpreter and survives a fork. Everything a user sees is written in Python over it, in `python/syntra/`.
+
+mod deliver;
+mod engine;
+mod host;
+mod rt;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::engine::{Engine, NativeError, Stream, Task};
+    #[pymodule_export]
+    use super::host::Done;
+    #[pymodule_export]
+    use super::rt::{_after_fork, _shutdown};
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        super::rt::init(module)
+    }
+}

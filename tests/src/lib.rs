@@ -1,4 +1,8 @@
-//! What the integration tests share.
+//! What the integration tests share: a scripted model server on loopback, the behaviour cases that Rust, Python and Node run, and the
+//! words of the durability tests.
+
+pub mod cases;
+pub mod mock;
 
 use syntra_core::{Result, Scope};
 

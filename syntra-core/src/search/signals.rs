@@ -1,9 +1,9 @@
 //! What the strategies say of a candidate.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// A way of finding memories.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// Nearest vectors.

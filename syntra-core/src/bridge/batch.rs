@@ -1,0 +1,120 @@
+//! A stream's events in batches: those that are ready cross into a host language together, and none is held back.
+
+use super::host::error_json;
+use crate::chat::Event;
+use futures::{FutureExt, Stream, StreamExt};
+use serde_json::{Value, json};
+use std::pin::Pin;
+
+/// The most events in one batch.
+const MOST: usize = 256;
+
+/// A turn's events, read in batches. Dropping it cancels the turn.
+pub struct Batches {
+    events: Option<Pin<Box<dyn Stream<Item = Event> + Send>>>,
+}
+
+impl std::fmt::Debug for Batches {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Batches").field("open", &self.events.is_some()).finish()
+    }
+}
+
+impl Batches {
+    /// Reads `events`.
+    pub fn new(events: impl Stream<Item = Event> + Send + 'static) -> Self {
+        Self { events: Some(Box::pin(events)) }
+    }
+
+    /// Waits for the next event and returns it with all that are ready behind it, as a JSON array; `None` when the stream has ended.
+    pub async fn next(&mut self) -> Option<String> {
+        let events = self.events.as_mut()?;
+        let mut batch = Vec::new();
+        match events.next().await {
+            Some(event) => batch.push(event_json(&event)),
+            None => {
+                self.events = None;
+                return None;
+            }
+        }
+        while batch.len() < MOST {
+            match events.next().now_or_never() {
+                Some(Some(event)) => batch.push(event_json(&event)),
+                Some(None) => {
+                    self.events = None;
+                    break;
+                }
+                None => break,
+            }
+        }
+        Some(Value::Array(batch).to_string())
+    }
+
+    /// Cancels the turn, if it has not ended.
+    pub fn close(&mut self) {
+        self.events = None;
+    }
+}
+
+/// An event as an object with a `type`; a terminal error keeps the number of the host's exception that caused it.
+pub fn event_json(event: &Event) -> Value {
+    let value = serde_json::to_value(event);
+    match (event, value) {
+        (Event::Error(error), _) => {
+            let mut value = error_json(error);
+            value["type"] = "error".into();
+            value
+        }
+        (_, Ok(value)) => value,
+        (_, Err(error)) => json!({"type": "error", "kind": "decode", "message": error.to_string()}),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Error;
+    use futures::channel::mpsc;
+    use futures::stream;
+
+    fn text(text: &str) -> Event {
+        Event::Text { text: text.into() }
+    }
+
+    #[tokio::test]
+    async fn ready_events_cross_together_and_a_slow_one_alone() {
+        let (sender, receiver) = mpsc::unbounded();
+        let mut batches = Batches::new(receiver);
+        sender.unbounded_send(text("a")).unwrap();
+        sender.unbounded_send(text("b")).unwrap();
+        let both = r#"[{"text":"a","type":"text"},{"text":"b","type":"text"}]"#;
+        assert_eq!(
+            batches.next().await.map(|b| serde_json::from_str::<Value>(&b).unwrap()),
+            serde_json::from_str(both).ok()
+        );
+        assert!(batches.next().now_or_never().is_none());
+        sender.unbounded_send(text("c")).unwrap();
+        assert!(batches.next().await.unwrap().contains("\"c\""));
+        drop(sender);
+        assert_eq!(batches.next().await, None);
+        assert_eq!(batches.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_long_stream_comes_in_bounded_batches_in_order() {
+        let mut batches = Batches::new(stream::iter((0..1000).map(|n| text(&n.to_string()))));
+        let mut all = Vec::new();
+        while let Some(batch) = batches.next().await {
+            let events: Vec<Value> = serde_json::from_str(&batch).unwrap();
+            assert!(events.len() <= MOST);
+            all.extend(events.iter().map(|e| e["text"].as_str().unwrap().to_owned()));
+        }
+        assert_eq!(all, (0..1000).map(|n| n.to_string()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_terminal_error_is_flat_and_keeps_its_type() {
+        let value = event_json(&Event::Error(Error::invalid("no")));
+        assert_eq!((value["type"].as_str(), value["kind"].as_str()), (Some("error"), Some("invalid_input")));
+    }
+}

@@ -1,0 +1,192 @@
+//! One method call: JSON in, JSON out.
+
+use super::words::{
+    Append, AskParams, Complete, Count, History, Ids, Items, Listing, NewThread, Nothing, One, RecallParams, Scoped,
+    Supersede, Texts, Threads, Turned, Update, read,
+};
+use super::{Batches, Bridged};
+use crate::error::{Error, Result};
+use crate::turn::Trace;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Every method of [`call`], and `stream`, which is [`stream`]: what a binding has to offer.
+pub const METHODS: &[&str] = &[
+    "append",
+    "ask",
+    "complete",
+    "count_tokens",
+    "create_thread",
+    "delete_thread",
+    "embed",
+    "erase",
+    "forget",
+    "health",
+    "history",
+    "list_memories",
+    "memories",
+    "memory_stats",
+    "models",
+    "plan",
+    "providers",
+    "recall",
+    "remember",
+    "stream",
+    "supersede",
+    "thread",
+    "threads",
+    "trace",
+    "update_memory",
+];
+
+/// Calls `method` of [`crate::Syntra`] with `params`, a JSON object with its arguments by name, and returns its result as JSON.
+/// Dropping the future cancels the call.
+///
+/// # Errors
+/// [`crate::ErrorKind::InvalidInput`] for an unknown method and for arguments that do not fit, naming them; else the method's own.
+pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<String> {
+    let syntra = &bridged.syntra;
+    match method {
+        "ask" => {
+            let (scope, ask) = read::<AskParams>(method, params)?.into_parts();
+            let answer = syntra.ask(&scope, ask).await?;
+            let mut value = json_of(&answer)?;
+            value["trace"] = explained(&answer.trace)?;
+            Ok(value.to_string())
+        }
+        "plan" => {
+            let (scope, ask) = read::<AskParams>(method, params)?.into_parts();
+            let plan = syntra.plan(&scope, ask).await?;
+            let mut value = json_of(&plan)?;
+            value["explanation"] = plan.explain().into();
+            Ok(value.to_string())
+        }
+        "trace" => {
+            let p: Turned = read(method, params)?;
+            match syntra.trace(&p.scope, &p.turn_id) {
+                Some(trace) => Ok(explained(&trace)?.to_string()),
+                None => Ok("null".into()),
+            }
+        }
+        "complete" => {
+            let p: Complete = read(method, params)?;
+            text(&syntra.complete(&p.provider, &p.request).await?)
+        }
+        "remember" => {
+            let p: Items = read(method, params)?;
+            text(&syntra.remember(&p.scope, p.items).await?)
+        }
+        "recall" => {
+            let (scope, request) = read::<RecallParams>(method, params)?.into_parts();
+            let recall = syntra.recall(&scope, request).await?;
+            let mut value = json_of(&recall)?;
+            let micros =
+                |(name, time): &(&str, Duration)| json!([name, u64::try_from(time.as_micros()).unwrap_or(u64::MAX)]);
+            value["spans"] = recall.spans.iter().map(micros).collect();
+            Ok(value.to_string())
+        }
+        "update_memory" => {
+            let p: Update = read(method, params)?;
+            text(&syntra.update_memory(&p.scope, &p.id, p.patch.into()).await?)
+        }
+        "supersede" => {
+            let p: Supersede = read(method, params)?;
+            text(&syntra.supersede(&p.scope, &p.old, p.new).await?)
+        }
+        "forget" => {
+            let p: Ids = read(method, params)?;
+            text(&syntra.forget(&p.scope, &p.ids).await?)
+        }
+        "memories" => {
+            let p: Ids = read(method, params)?;
+            text(&syntra.memories(&p.scope, &p.ids).await?)
+        }
+        "list_memories" => {
+            let p: Listing = read(method, params)?;
+            text(&syntra.list_memories(&p.scope, &p.filter.into(), p.page.into()).await?)
+        }
+        "memory_stats" => {
+            let p: Scoped = read(method, params)?;
+            text(&syntra.memory_stats(&p.scope).await?)
+        }
+        "erase" => {
+            let p: Scoped = read(method, params)?;
+            text(&syntra.erase(&p.scope).await?)
+        }
+        "create_thread" => {
+            let p: NewThread = read(method, params)?;
+            text(&syntra.create_thread(&p.scope, p.id.as_deref(), p.title.as_deref()).await?)
+        }
+        "thread" => {
+            let p: One = read(method, params)?;
+            text(&syntra.thread(&p.scope, &p.id).await?)
+        }
+        "threads" => {
+            let p: Threads = read(method, params)?;
+            text(&syntra.threads(&p.scope, p.page.into()).await?)
+        }
+        "history" => {
+            let p: History = read(method, params)?;
+            text(&syntra.history(&p.scope, &p.thread, p.limit, p.before).await?)
+        }
+        "append" => {
+            let p: Append = read(method, params)?;
+            text(&syntra.append(&p.scope, &p.thread, p.messages).await?)
+        }
+        "delete_thread" => {
+            let p: One = read(method, params)?;
+            text(&syntra.delete_thread(&p.scope, &p.id).await?)
+        }
+        "count_tokens" => {
+            let p: Count = read(method, params)?;
+            let (tokens, exact) = syntra.count_tokens(&p.model, &p.text);
+            text(&json!({"tokens": tokens, "exact": exact}))
+        }
+        "embed" => {
+            let p: Texts = read(method, params)?;
+            let texts: Vec<&str> = p.texts.iter().map(String::as_str).collect();
+            text(&syntra.embed(&texts).await?)
+        }
+        "providers" => {
+            let Nothing {} = read(method, params)?;
+            text(&syntra.providers())
+        }
+        "models" => {
+            let Nothing {} = read(method, params)?;
+            text(&syntra.models())
+        }
+        "health" => {
+            let Nothing {} = read(method, params)?;
+            text(&syntra.health().await)
+        }
+        _ => Err(Error::invalid(format!("there is no method {method:?}"))),
+    }
+}
+
+/// Opens the stream of a turn; `params` are those of the method `ask`.
+///
+/// # Errors
+/// As [`call`]; what goes wrong in the turn comes in the stream.
+pub async fn stream(bridged: &Bridged, params: &str) -> Result<Batches> {
+    let (scope, ask) = read::<AskParams>("stream", params)?.into_parts();
+    Ok(Batches::new(bridged.syntra.stream(&scope, ask)?))
+}
+
+fn explained(trace: &Trace) -> Result<Value> {
+    let mut value = json_of(trace)?;
+    value["explanation"] = trace.explain().into();
+    Ok(value)
+}
+
+fn json_of<T: Serialize>(value: &T) -> Result<Value> {
+    serde_json::to_value(value).map_err(|e| unwritable(&e))
+}
+
+fn text<T: Serialize>(value: &T) -> Result<String> {
+    serde_json::to_string(value).map_err(|e| unwritable(&e))
+}
+
+fn unwritable(error: &serde_json::Error) -> Error {
+    Error::new(crate::ErrorKind::Unknown, format!("the result cannot be written as JSON: {error}"))
+}

@@ -1,0 +1,306 @@
+//! A [`Syntra`] from a description in JSON.
+
+use super::{Host, HostEmbedder, HostProvider};
+use crate::Syntra;
+use crate::context::Budget;
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::RetryPolicy;
+use crate::provider::{self, HttpProvider, servers};
+use crate::router::RouterPreferences;
+use crate::syntra::SyntraBuilder;
+use crate::transport::{HttpClient, Secret};
+use serde::Deserialize;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A [`Syntra`] and the host that lends objects to it.
+#[derive(Clone, Debug)]
+pub struct Bridged {
+    /// The front door.
+    pub syntra: Syntra,
+    /// Who lends objects to it.
+    pub host: Option<Arc<dyn Host>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Config {
+    /// Takes providers and the folder from the environment first.
+    from_env: bool,
+    data_dir: Option<String>,
+    providers: Vec<ProviderWords>,
+    embedder: Option<EmbedderWords>,
+    discover_local_servers: bool,
+    persona: Option<PersonaWords>,
+    budget: Option<BudgetWords>,
+    /// What the router aims at: 0 the cheapest capable model, 1 the best.
+    quality: Option<f32>,
+    retry_policy: Option<RetryWords>,
+    time_zone: Option<String>,
+    history_messages: Option<u64>,
+    extractive_fallback: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ProviderWords {
+    Hosted(HostedProvider),
+    Server(ServerWords),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HostedProvider {
+    /// The object's name, which is the provider's name too.
+    host: String,
+    streams: bool,
+    #[serde(default)]
+    models: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct ServerWords {
+    name: String,
+    api_key: Option<Key>,
+    base_url: Option<String>,
+    models: Option<Vec<String>>,
+    dialect: Option<String>,
+    timeout: Option<TimeoutWords>,
+}
+
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Key(String);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Seconds.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimeoutWords {
+    connect: Option<f64>,
+    first_token: Option<f64>,
+    between_chunks: Option<f64>,
+    total: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EmbedderWords {
+    host: String,
+    model: String,
+    dimensions: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PersonaWords {
+    name: Option<String>,
+    tone: Option<String>,
+    instructions: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BudgetWords {
+    profile: Option<usize>,
+    semantic: Option<usize>,
+    episodic: Option<usize>,
+    procedural: Option<usize>,
+    entities: Option<usize>,
+    history: Option<usize>,
+    total: Option<usize>,
+    window: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetryWords {
+    max_attempts: Option<usize>,
+    max_per_target: Option<usize>,
+    /// Seconds.
+    backoff: Option<f64>,
+    /// Seconds.
+    max_wait: Option<f64>,
+}
+
+/// Makes a [`Syntra`] as `config` (JSON) says; `host` reaches the objects that it names. Call it inside a tokio runtime.
+///
+/// The connection pool is its own and not the process's: a process that forked has none to inherit.
+///
+/// # Errors
+/// [`ErrorKind::Config`] or [`ErrorKind::InvalidInput`] naming the setting that is wrong; as [`SyntraBuilder::build`].
+pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged> {
+    let config: Config = serde_json::from_str(config).map_err(|e| config_error(format!("the settings: {e}")))?;
+    let client = HttpClient::new()?;
+    let mut builder = Syntra::builder();
+    if let Some(dir) = &config.data_dir {
+        builder = builder.data_dir(dir);
+    }
+    if config.from_env {
+        builder = from_env(builder, config.data_dir.is_some(), &client)?;
+    }
+    for words in config.providers {
+        builder = add_provider(builder, words, host.as_ref(), &client)?;
+    }
+    if config.discover_local_servers {
+        builder = builder.discover_local_servers().await;
+    }
+    if let Some(words) = config.embedder {
+        let host = host.clone().ok_or_else(no_host)?;
+        builder = builder.embedder(Arc::new(HostEmbedder::new(words.host, words.model, words.dimensions, host)?));
+    }
+    if let Some(words) = config.persona {
+        let mut persona = crate::voice::Persona::default();
+        persona.name = words.name.unwrap_or(persona.name);
+        persona.tone = words.tone.unwrap_or(persona.tone);
+        persona.instructions = words.instructions.unwrap_or(persona.instructions);
+        builder = builder.persona(persona);
+    }
+    if let Some(words) = config.budget {
+        let all = Budget::default();
+        builder = builder.budget(Budget {
+            profile: words.profile.unwrap_or(all.profile),
+            semantic: words.semantic.unwrap_or(all.semantic),
+            episodic: words.episodic.unwrap_or(all.episodic),
+            procedural: words.procedural.unwrap_or(all.procedural),
+            entities: words.entities.unwrap_or(all.entities),
+            history: words.history.unwrap_or(all.history),
+            total: words.total.unwrap_or(all.total),
+            window: words.window.or(all.window),
+        });
+    }
+    if let Some(quality) = config.quality {
+        builder = builder.preferences(RouterPreferences::quality(quality)?);
+    }
+    if let Some(words) = config.retry_policy {
+        let mut policy = RetryPolicy::default();
+        policy.max_attempts = words.max_attempts.unwrap_or(policy.max_attempts);
+        policy.max_per_target = words.max_per_target.unwrap_or(policy.max_per_target);
+        policy.backoff = seconds("retry_policy.backoff", words.backoff, policy.backoff)?;
+        policy.max_wait = seconds("retry_policy.max_wait", words.max_wait, policy.max_wait)?;
+        builder = builder.retry_policy(policy);
+    }
+    if let Some(zone) = &config.time_zone {
+        builder = builder.time_zone(zone)?;
+    }
+    if let Some(n) = config.history_messages {
+        builder = builder.history_messages(n);
+    }
+    if let Some(yes) = config.extractive_fallback {
+        builder = builder.extractive_fallback(yes);
+    }
+    Ok(Bridged { syntra: builder.build()?, host })
+}
+
+fn from_env(mut builder: SyntraBuilder, has_dir: bool, client: &HttpClient) -> Result<SyntraBuilder> {
+    let lookup = |name: &str| std::env::var(name).ok();
+    for found in provider::from_env(lookup)? {
+        builder = builder.provider(found.with_client(client.clone()));
+    }
+    match std::env::var_os("SYNTRA_DATA_DIR") {
+        Some(dir) if !dir.is_empty() => Ok(builder.data_dir(dir)),
+        _ if has_dir => Ok(builder),
+        _ => Ok(builder.data_dir(".syntra")),
+    }
+}
+
+fn add_provider(
+    builder: SyntraBuilder,
+    words: ProviderWords,
+    host: Option<&Arc<dyn Host>>,
+    client: &HttpClient,
+) -> Result<SyntraBuilder> {
+    match words {
+        ProviderWords::Hosted(words) => {
+            let host = host.cloned().ok_or_else(no_host)?;
+            let builder = builder.provider(HostProvider::new(words.host.as_str(), host, words.streams));
+            if words.models.is_empty() {
+                return Err(config_error(format!("the provider {:?} names no `models` that it serves", words.host)));
+            }
+            Ok(builder.models(words.host, words.models))
+        }
+        ProviderWords::Server(words) => {
+            let provider = server(&words, client)?;
+            let builder = builder.provider(provider);
+            Ok(match words.models {
+                Some(models) => builder.models(words.name, models),
+                None => builder,
+            })
+        }
+    }
+}
+
+fn server(words: &ServerWords, client: &HttpClient) -> Result<HttpProvider> {
+    let key = words.api_key.as_ref().map(|key| Secret::from(key.0.as_str()));
+    let dialect = words.dialect.as_deref();
+    let row = servers().find(|s| s.name == words.name && dialect.is_none_or(|d| d == s.dialect));
+    let mut provider = match (row, dialect) {
+        (Some(row), _) => row.provider(key),
+        // Another server that speaks a known dialect: the first of the table that does, under another name.
+        (None, dialect) => {
+            if words.base_url.is_none() {
+                let known: Vec<&str> = servers().map(|s| s.name).collect();
+                return Err(config_error(format!(
+                    "no server is named {:?} (known are {}); any other needs its `base_url`",
+                    words.name,
+                    known.join(", ")
+                )));
+            }
+            let Some(wire) = dialect.filter(|d| *d != "chat") else {
+                let url = words.base_url.as_deref().unwrap_or_default();
+                let provider = HttpProvider::compatible(words.name.as_str(), url, key)?;
+                return timed(provider, words, client);
+            };
+            let row = servers().find(|s| s.dialect == wire).ok_or_else(|| {
+                let mut known: Vec<&str> = servers().map(|s| s.dialect).collect();
+                known.sort_unstable();
+                known.dedup();
+                config_error(format!("unknown dialect {wire:?}: use one of {}", known.join(", ")))
+            })?;
+            row.provider(key).with_name(words.name.as_str())
+        }
+    };
+    if let Some(url) = &words.base_url {
+        provider = provider.with_base_url(url)?;
+    }
+    timed(provider, words, client)
+}
+
+fn timed(provider: HttpProvider, words: &ServerWords, client: &HttpClient) -> Result<HttpProvider> {
+    let Some(timeout) = &words.timeout else { return Ok(provider.with_client(client.clone())) };
+    let all = crate::transport::Deadlines::default();
+    let connect = seconds("timeout.connect", timeout.connect, all.connect)?;
+    let deadlines = all
+        .with_connect(connect)
+        .with_first_token(seconds("timeout.first_token", timeout.first_token, all.first_token)?)
+        .with_between_chunks(seconds("timeout.between_chunks", timeout.between_chunks, all.between_chunks)?)
+        .with_total(seconds("timeout.total", timeout.total, all.total)?);
+    // The time to connect belongs to the pool.
+    let client = match timeout.connect {
+        Some(_) => HttpClient::with_connect_deadline(connect)?,
+        None => client.clone(),
+    };
+    Ok(provider.with_deadlines(deadlines).with_client(client))
+}
+
+fn seconds(name: &str, given: Option<f64>, default: Duration) -> Result<Duration> {
+    match given {
+        None => Ok(default),
+        Some(n) => Duration::try_from_secs_f64(n)
+            .map_err(|_| config_error(format!("{name} must be a number of seconds of at least 0, got {n}"))),
+    }
+}
+
+fn config_error(message: String) -> Error {
+    Error::new(ErrorKind::Config, message)
+}
+
+fn no_host() -> Error {
+    config_error("an object of the host language is named, but there is no host".into())
+}

@@ -1,0 +1,272 @@
+//! What the methods take, as it is written in JSON. A field that does not exist is an error: a misspelt option never goes unnoticed.
+
+use crate::chat::{Message, NanoDollars, OutputFormat, ReasoningEffort, Request, Scope, Tool, ToolChoice};
+use crate::error::{Error, Result};
+use crate::memory::{MemoryPatch, MemoryType, NewMemory, Page, RecallRequest};
+use crate::search::{Filter, Strategy};
+use crate::turn::Ask;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// Reads the arguments of `method`.
+pub(super) fn read<T: DeserializeOwned>(method: &str, params: &str) -> Result<T> {
+    serde_json::from_str(params).map_err(|e| Error::invalid(format!("{method}: {e}")))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Scoped {
+    pub(super) scope: Scope,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AskParams {
+    pub(super) scope: Scope,
+    ask: AskWords,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskWords {
+    message: Message,
+    thread: Option<String>,
+    model: Option<String>,
+    instructions: Option<String>,
+    #[serde(default)]
+    tools: Vec<Tool>,
+    tool_choice: Option<ToolChoice>,
+    output: Option<OutputFormat>,
+    temperature: Option<f32>,
+    max_tokens: Option<u32>,
+    #[serde(default)]
+    stop: Vec<String>,
+    seed: Option<u64>,
+    reasoning: Option<ReasoningEffort>,
+    #[serde(default)]
+    extra: Map<String, Value>,
+    max_cost: Option<NanoDollars>,
+    recall: Option<bool>,
+    remember: Option<bool>,
+    recall_limit: Option<usize>,
+    now: Option<Timestamp>,
+}
+
+impl AskParams {
+    /// The scope and the question.
+    pub(super) fn into_parts(self) -> (Scope, Ask) {
+        let words = self.ask;
+        let mut ask = Ask::message(words.message);
+        ask.thread = words.thread;
+        ask.model = words.model;
+        ask.instructions = words.instructions;
+        ask.tools = words.tools;
+        ask.tool_choice = words.tool_choice.unwrap_or(ask.tool_choice);
+        ask.output = words.output.unwrap_or(ask.output);
+        ask.temperature = words.temperature;
+        ask.max_tokens = words.max_tokens;
+        ask.stop = words.stop;
+        ask.seed = words.seed;
+        ask.reasoning = words.reasoning;
+        ask.extra = words.extra;
+        ask.max_cost = words.max_cost;
+        ask.recall = words.recall.unwrap_or(ask.recall);
+        ask.remember = words.remember.unwrap_or(ask.remember);
+        ask.recall_limit = words.recall_limit.unwrap_or(ask.recall_limit);
+        ask.now = words.now;
+        (self.scope, ask)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Complete {
+    pub(super) provider: String,
+    pub(super) request: Request,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Turned {
+    pub(super) scope: Scope,
+    pub(super) turn_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Items {
+    pub(super) scope: Scope,
+    pub(super) items: Vec<NewMemory>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct FilterWords {
+    kinds: Vec<MemoryType>,
+    conversation: Option<String>,
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
+}
+
+impl From<FilterWords> for Filter {
+    fn from(words: FilterWords) -> Self {
+        Self { kinds: words.kinds, conversation: words.conversation, from: words.from, to: words.to }
+    }
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct PageWords {
+    offset: Option<u64>,
+    limit: Option<u64>,
+}
+
+impl From<PageWords> for Page {
+    fn from(words: PageWords) -> Self {
+        let all = Self::default();
+        Self { offset: words.offset.unwrap_or(all.offset), limit: words.limit.unwrap_or(all.limit) }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RecallParams {
+    pub(super) scope: Scope,
+    query: String,
+    limit: Option<usize>,
+    #[serde(default)]
+    filter: FilterWords,
+    strategies: Option<Vec<Strategy>>,
+    now: Option<Timestamp>,
+}
+
+impl RecallParams {
+    /// The scope and the request.
+    pub(super) fn into_parts(self) -> (Scope, RecallRequest) {
+        let mut request = RecallRequest::new(self.query);
+        request.filter = self.filter.into();
+        request.limit = self.limit.unwrap_or(request.limit);
+        request.strategies = self.strategies.unwrap_or(request.strategies);
+        request.now = self.now;
+        (self.scope, request)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Update {
+    pub(super) scope: Scope,
+    pub(super) id: String,
+    pub(super) patch: Patch,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Patch {
+    text: Option<String>,
+    vector: Option<Vec<f32>>,
+    title: Option<String>,
+    reliability: Option<f32>,
+    metadata: Option<Map<String, Value>>,
+}
+
+impl From<Patch> for MemoryPatch {
+    fn from(patch: Patch) -> Self {
+        Self {
+            text: patch.text,
+            vector: patch.vector,
+            title: patch.title,
+            reliability: patch.reliability,
+            metadata: patch.metadata,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Supersede {
+    pub(super) scope: Scope,
+    pub(super) old: String,
+    pub(super) new: NewMemory,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Ids {
+    pub(super) scope: Scope,
+    pub(super) ids: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Listing {
+    pub(super) scope: Scope,
+    #[serde(default)]
+    pub(super) filter: FilterWords,
+    #[serde(default)]
+    pub(super) page: PageWords,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewThread {
+    pub(super) scope: Scope,
+    pub(super) id: Option<String>,
+    pub(super) title: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct One {
+    pub(super) scope: Scope,
+    pub(super) id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Threads {
+    pub(super) scope: Scope,
+    #[serde(default)]
+    pub(super) page: PageWords,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct History {
+    pub(super) scope: Scope,
+    pub(super) thread: String,
+    #[serde(default = "hundred")]
+    pub(super) limit: u64,
+    pub(super) before: Option<u64>,
+}
+
+fn hundred() -> u64 {
+    100
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Append {
+    pub(super) scope: Scope,
+    pub(super) thread: String,
+    pub(super) messages: Vec<Message>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Count {
+    pub(super) model: String,
+    pub(super) text: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Texts {
+    pub(super) texts: Vec<String>,
+}

@@ -1,0 +1,285 @@
+/** The front door. */
+
+import { fromEngine, toEngine } from './convert'
+import { thrown } from './errors'
+import { Host } from './host'
+import { native, type NativeEngine } from './native'
+import { TurnStream } from './stream'
+import type {
+  Abortable, Answer, AskOptions, Erased, Filter, Health, IndexReport, Memory, MemoryOptions, MemoryPatch, MemoryStats, Message,
+  NewMemory, Page, Plan, Progress, Provider, ProviderConfig, Recall, Remembered, Request, Response, Scope, Strategy, SyntraOptions, Target,
+  Thread, ThreadMessage, TokenCount, Trace,
+} from './types'
+
+const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? (Symbol.for('Symbol.asyncDispose') as never)
+
+/** Numbers of calls that may be aborted. */
+let numbers = 1
+
+const ASK_KEYS = new Set([
+  'thread', 'model', 'instructions', 'images', 'documents', 'toolResults', 'tools', 'toolChoice', 'jsonSchema', 'jsonSchemaName', 'json',
+  'temperature', 'maxTokens', 'stop', 'seed', 'reasoning', 'extra', 'maxCostUsd', 'recall', 'remember', 'recallLimit', 'now', 'signal',
+])
+
+function askParams(scope: Scope, question: string | Message, options: AskOptions): string {
+  for (const key of Object.keys(options)) {
+    if (!ASK_KEYS.has(key)) throw new TypeError(`unknown option ${JSON.stringify(key)}; there are ${[...ASK_KEYS].join(', ')}`)
+  }
+  const { images, documents, toolResults, jsonSchema, jsonSchemaName, json, maxCostUsd, signal: _, ...plain } = options
+  const given: Message = typeof question === 'string' ? { role: 'user', parts: [{ type: 'text', text: question }] } : question
+  const parts = given.parts.filter((part) => part.type !== 'text' || part.text !== '')
+  for (const image of images ?? []) parts.push({ type: 'image', ...image })
+  for (const document of documents ?? []) parts.push({ type: 'document', ...document })
+  for (const result of toolResults ?? []) parts.push({ type: 'tool_result', ...result })
+  const role = toolResults !== undefined && toolResults.length > 0 ? 'tool' : given.role
+  const ask = toEngine({ ...plain, message: { ...given, role, parts } }) as { [key: string]: unknown }
+  if (jsonSchema !== undefined) ask['output'] = { json_schema: { name: jsonSchemaName ?? 'answer', schema: jsonSchema } }
+  else if (json === true) ask['output'] = 'json'
+  if (maxCostUsd !== undefined) ask['max_cost'] = Math.round(maxCostUsd * 1e9)
+  return JSON.stringify({ scope, ask })
+}
+
+function isServer(provider: ProviderConfig | Provider): provider is ProviderConfig {
+  return !('complete' in provider) && !('stream' in provider)
+}
+
+/**
+ * One assistant over many language-model providers, with one memory. One call is one whole turn or one whole batch.
+ *
+ * ```js
+ * const assistant = await Syntra.open()
+ * const me = { org: 'local', user: 'local' }
+ * await assistant.remember(me, 'The spare key is under the blue pot.')
+ * console.log((await assistant.ask(me, 'Where is the spare key?')).text)
+ * ```
+ */
+export class Syntra {
+  readonly #engine: NativeEngine
+  readonly #host: Host
+
+  private constructor(engine: NativeEngine, host: Host) {
+    this.#engine = engine
+    this.#host = host
+  }
+
+  /** The assistant that `options` describe; without any, it keeps everything in memory and answers from it. */
+  static async open(options: SyntraOptions = {}): Promise<Syntra> {
+    return Syntra.#make(options, false)
+  }
+
+  /**
+   * As {@link Syntra.open}, with a provider for each of the usual key variables (`OPENAI_API_KEY` and so on) that is set; the folder is
+   * `SYNTRA_DATA_DIR`, else `dataDir`, else `.syntra`.
+   */
+  static async fromEnv(options: SyntraOptions = {}): Promise<Syntra> {
+    return Syntra.#make(options, true)
+  }
+
+  static async #make(options: SyntraOptions, fromEnv: boolean): Promise<Syntra> {
+    const host = new Host()
+    const { providers, embedder, ...plain } = options
+    const config = toEngine(plain) as { [key: string]: unknown }
+    config['from_env'] = fromEnv
+    if (providers !== undefined) {
+      config['providers'] = providers.map((p) => (isServer(p) ? toEngine(p) : host.addProvider(p)))
+    }
+    if (embedder !== undefined) config['embedder'] = host.addEmbedder(embedder)
+    try {
+      return new Syntra(await native().open(JSON.stringify(config), host.dispatch), host)
+    } catch (error) {
+      throw thrown(error, host.kept)
+    }
+  }
+
+  async #raw(method: string, params: string, signal?: AbortSignal): Promise<unknown> {
+    signal?.throwIfAborted()
+    const number = signal === undefined ? 0 : numbers++ % 0xffffffff || numbers++
+    const abort = (): void => this.#engine.abort(number)
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      return fromEngine(JSON.parse(await this.#engine.call(method, params, number)))
+    } catch (error) {
+      signal?.throwIfAborted()
+      throw thrown(error, this.#host.kept)
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  async #call(method: string, params: object, options: Abortable = {}): Promise<unknown> {
+    return this.#raw(method, JSON.stringify(toEngine(params)), options.signal)
+  }
+
+  /** Asks and returns the whole answer. */
+  async ask(scope: Scope, question: string | Message, options: AskOptions = {}): Promise<Answer> {
+    return (await this.#raw('ask', askParams(scope, question, options), options.signal)) as Answer
+  }
+
+  /** Asks and returns the answer as it comes. */
+  stream(scope: Scope, question: string | Message, options: AskOptions = {}): TurnStream {
+    try {
+      return new TurnStream(this.#engine.stream(askParams(scope, question, options)), this.#host.kept, options.signal)
+    } catch (error) {
+      throw thrown(error, this.#host.kept)
+    }
+  }
+
+  /** Which models a question would go to, and why, without asking any. */
+  async plan(scope: Scope, question: string | Message, options: AskOptions = {}): Promise<Plan> {
+    return (await this.#raw('plan', askParams(scope, question, options), options.signal)) as Plan
+  }
+
+  /** Why a turn did what it did; `undefined` when it is no longer known. */
+  async trace(scope: Scope, turnId: string): Promise<Trace | undefined> {
+    return ((await this.#call('trace', { scope, turnId })) ?? undefined) as Trace | undefined
+  }
+
+  /** One request to one model, without memory, routing or fallback. */
+  async complete(provider: string, request: Request, options: Abortable = {}): Promise<Response> {
+    return (await this.#call('complete', { provider, request }, options)) as Response
+  }
+
+  /** Remembers `items` in order, all or none. `options` go with plain texts. */
+  async remember(
+    scope: Scope,
+    items: string | NewMemory | (string | NewMemory)[],
+    options: MemoryOptions & Abortable = {},
+  ): Promise<Remembered[]> {
+    const { signal, ...rest } = options
+    const whole = (Array.isArray(items) ? items : [items]).map((item) => {
+      if (typeof item === 'string') return { kind: 'semantic', ...rest, text: item }
+      if (Object.keys(rest).length > 0) throw new TypeError('options go with plain texts; a NewMemory says it all itself')
+      return { kind: 'semantic', ...item }
+    })
+    return (await this.#call('remember', { scope, items: whole }, { signal })) as Remembered[]
+  }
+
+  /** What memory has on `query`, ranked, with the parts of each score. */
+  async recall(
+    scope: Scope,
+    query: string,
+    options: { limit?: number; filter?: Filter; strategies?: Strategy[]; now?: Date } & Abortable = {},
+  ): Promise<Recall> {
+    const { signal, ...rest } = options
+    return (await this.#call('recall', { scope, query, ...rest }, { signal })) as Recall
+  }
+
+  /** Changes a memory. */
+  async updateMemory(scope: Scope, id: string, patch: MemoryPatch, options: Abortable = {}): Promise<Memory> {
+    return (await this.#call('update_memory', { scope, id, patch }, options)) as Memory
+  }
+
+  /** Writes `item` and ends the validity of the memory `old`, which stays readable. */
+  async supersede(scope: Scope, old: string, item: string | NewMemory, options: Abortable = {}): Promise<Remembered> {
+    const given = typeof item === 'string' ? { text: item } : item
+    return (await this.#call('supersede', { scope, old, new: { kind: 'semantic', ...given } }, options)) as Remembered
+  }
+
+  /** Removes memories for good; how many there were. */
+  async forget(scope: Scope, ids: string | string[], options: Abortable = {}): Promise<number> {
+    return (await this.#call('forget', { scope, ids: [ids].flat() }, options)) as number
+  }
+
+  /** The memories with these ids, in the order asked for; those that are not there are left out. */
+  async memories(scope: Scope, ids: string | string[], options: Abortable = {}): Promise<Memory[]> {
+    return (await this.#call('memories', { scope, ids: [ids].flat() }, options)) as Memory[]
+  }
+
+  /** Memories in the order they were written, superseded ones included. */
+  async listMemories(scope: Scope, options: { filter?: Filter } & Page & Abortable = {}): Promise<Memory[]> {
+    const { filter, offset, limit, signal } = options
+    return (await this.#call('list_memories', { scope, filter, page: { offset, limit } }, { signal })) as Memory[]
+  }
+
+  /** How many memories there are. */
+  async memoryStats(scope: Scope, options: Abortable = {}): Promise<MemoryStats> {
+    return (await this.#call('memory_stats', { scope }, options)) as MemoryStats
+  }
+
+  /** Removes everything of the scope: memories, threads, traces. */
+  async erase(scope: Scope, options: Abortable = {}): Promise<Erased> {
+    return (await this.#call('erase', { scope }, options)) as Erased
+  }
+
+  /** Reads the documents below `path` into memory; only what is new or changed is written, what is gone is forgotten. */
+  async indexDirectory(
+    scope: Scope,
+    path: string,
+    options: { onProgress?: (progress: Progress) => void } & Abortable = {},
+  ): Promise<IndexReport> {
+    const { onProgress, signal } = options
+    const progress = onProgress === undefined ? undefined : this.#host.addProgress(onProgress)
+    try {
+      return (await this.#call('index_directory', { scope, path, progress }, { signal })) as IndexReport
+    } finally {
+      if (progress !== undefined) this.#host.remove(progress)
+    }
+  }
+
+  /** Creates a thread; with an `id` of the caller's, returns the one that is there. */
+  async createThread(scope: Scope, options: { id?: string; title?: string } & Abortable = {}): Promise<Thread> {
+    const { id, title, signal } = options
+    return (await this.#call('create_thread', { scope, id, title }, { signal })) as Thread
+  }
+
+  /** A thread. */
+  async thread(scope: Scope, id: string, options: Abortable = {}): Promise<Thread> {
+    return (await this.#call('thread', { scope, id }, options)) as Thread
+  }
+
+  /** Threads, the one written to last first. */
+  async threads(scope: Scope, options: Page & Abortable = {}): Promise<Thread[]> {
+    const { offset, limit, signal } = options
+    return (await this.#call('threads', { scope, page: { offset, limit } }, { signal })) as Thread[]
+  }
+
+  /** The newest `limit` messages of a thread (those before the place `before`), oldest of them first. */
+  async history(scope: Scope, thread: string, options: { limit?: number; before?: number } & Abortable = {}): Promise<ThreadMessage[]> {
+    const { limit, before, signal } = options
+    return (await this.#call('history', { scope, thread, limit, before }, { signal })) as ThreadMessage[]
+  }
+
+  /** Appends messages to a thread together. */
+  async append(scope: Scope, thread: string, messages: Message | Message[], options: Abortable = {}): Promise<ThreadMessage[]> {
+    return (await this.#call('append', { scope, thread, messages: [messages].flat() }, options)) as ThreadMessage[]
+  }
+
+  /** Deletes a thread and its messages; whether it was there. Memories of it stay. */
+  async deleteThread(scope: Scope, id: string, options: Abortable = {}): Promise<boolean> {
+    return (await this.#call('delete_thread', { scope, id }, options)) as boolean
+  }
+
+  /** Tokens of `text` as `model` counts them, and whether the count is exact. */
+  async countTokens(model: string, text: string): Promise<TokenCount> {
+    return (await this.#call('count_tokens', { model, text })) as TokenCount
+  }
+
+  /** The vectors of `texts`, in order. */
+  async embed(texts: string[], options: Abortable = {}): Promise<number[][]> {
+    return (await this.#call('embed', { texts }, options)) as number[][]
+  }
+
+  /** The names of the configured providers, sorted. */
+  async providers(): Promise<string[]> {
+    return (await this.#call('providers', {})) as string[]
+  }
+
+  /** Every model that may be called. */
+  async models(): Promise<Target[]> {
+    return (await this.#call('models', {})) as Target[]
+  }
+
+  /** Whether the store answers and how each model has done lately. */
+  async health(): Promise<Health> {
+    return (await this.#call('health', {})) as Health
+  }
+
+  /** Lets go of files and connections. Every later call fails. */
+  close(): void {
+    this.#engine.close()
+  }
+
+  async [asyncDispose](): Promise<void> {
+    this.close()
+  }
+}

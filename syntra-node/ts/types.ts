@@ -1,0 +1,432 @@
+/** What goes in and what comes out. Times are `Date`s; what is absent is `undefined`, never zero; costs are nano-dollars. */
+
+export type MemoryType = 'profile' | 'semantic' | 'episodic' | 'procedural'
+export type Role = 'system' | 'user' | 'assistant' | 'tool'
+export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high'
+export type Json = { [key: string]: unknown }
+
+/** The organisation and the user on whose behalf something is read or written. There is no default: every call names one. */
+export interface Scope {
+  org: string
+  user: string
+}
+
+export interface TextPart { type: 'text'; text: string }
+/** A picture: a `url` that the provider fetches, or the file's `data` with its `mediaType`. */
+export interface ImagePart { type: 'image'; url?: string; data?: Uint8Array; mediaType?: string; detail?: string }
+/** A document handed to the model as such: `text`, a `url`, or the file's `data` with its `mediaType`. */
+export interface DocumentPart { type: 'document'; text?: string; url?: string; data?: Uint8Array; mediaType?: string; title?: string }
+/** A call that the model asks the application to make. */
+export interface ToolCall { id: string; name: string; arguments: Json; signature?: string }
+/** What a tool answered to a {@link ToolCall}. */
+export interface ToolResult { callId: string; name?: string; content: string; isError?: boolean }
+export interface Reasoning { text: string; opaque?: unknown }
+export type ToolCallPart = { type: 'tool_call' } & ToolCall
+export type ToolResultPart = { type: 'tool_result' } & ToolResult
+export type ReasoningPart = { type: 'reasoning' } & Reasoning
+export type Part = TextPart | ImagePart | DocumentPart | ToolCallPart | ToolResultPart | ReasoningPart
+
+/** One message of a conversation: a role and its parts in order. */
+export interface Message { role: Role; parts: Part[]; name?: string }
+
+/** A tool that the model may call; `parameters` is the JSON schema of its arguments. */
+export interface Tool { name: string; description?: string; parameters: Json }
+/** A source that an answer leans on: a URL, or the id of a memory. */
+export interface Citation { url: string; title?: string; snippet?: string }
+/** Tokens and money of one call or several. */
+export interface Usage {
+  inputTokens?: number
+  outputTokens?: number
+  cachedInputTokens?: number
+  cacheWriteTokens?: number
+  reasoningTokens?: number
+  providerCost?: number
+  estimated: boolean
+}
+
+/** One request to one model, as a provider of your own gets it. */
+export interface Request {
+  model: string
+  messages: Message[]
+  tools?: Tool[]
+  toolChoice?: 'auto' | 'none' | 'required' | { named: string }
+  output?: 'text' | 'json' | { jsonSchema: Json }
+  temperature?: number
+  topP?: number
+  maxTokens?: number
+  stop?: string[]
+  seed?: number
+  reasoning?: ReasoningEffort
+  cachePrefix?: boolean
+  extra?: Json
+}
+
+/** One whole answer of one model. */
+export interface Response {
+  id?: string
+  model?: string
+  message: Message
+  finish: string
+  usage: Usage
+  citations: Citation[]
+  refusal?: string
+}
+
+/** Where in a document a memory is from. */
+export interface MemorySource { document: string; lineFrom?: number; lineTo?: number }
+
+/** What can be said of something to remember, beside its text. */
+export interface MemoryOptions {
+  /** Default `semantic`. */
+  kind?: MemoryType
+  /** An id of the caller's, which makes writing it twice harmless. */
+  id?: string
+  title?: string
+  speaker?: string
+  role?: Role
+  conversation?: string
+  saidAt?: Date
+  source?: MemorySource
+  reliability?: number
+  metadata?: Json
+}
+
+/** Something to remember. */
+export interface NewMemory extends MemoryOptions { text: string; vector?: number[] | Float32Array }
+
+/** A remembered thing. */
+export interface Memory {
+  id: string
+  kind: MemoryType
+  text: string
+  title?: string
+  speaker?: string
+  role?: Role
+  conversation?: string
+  saidAt: Date
+  createdAt: Date
+  validFrom: Date
+  validTo?: Date
+  supersededBy?: string
+  source?: MemorySource
+  reliability?: number
+  accessCount: number
+  lastAccessed?: Date
+  metadata: Json
+}
+
+export interface Remembered { id: string; outcome: 'created' | 'duplicate' | 'superseded' }
+/** Changes to a memory; what is absent stays as it is, a `null` inside `metadata` removes that entry. */
+export interface MemoryPatch { text?: string; vector?: number[] | Float32Array; title?: string; reliability?: number; metadata?: Json }
+
+/** What a search is narrowed to; `to` is exclusive. */
+export interface Filter { kinds?: MemoryType[]; conversation?: string; from?: Date; to?: Date }
+export interface Page { offset?: number; limit?: number }
+
+/** A memory in its place: `parts` are what each signal contributed to `score`. */
+export interface RecalledMemory { memory: Memory; score: number; parts: { [signal: string]: number }; foundBy: Strategy[] }
+export type Strategy = 'vector' | 'keyword' | 'graph' | 'profile' | 'recent'
+export interface StrategyReport { strategy: Strategy; found: number; elapsedUs: number; error?: Json }
+/** What memory has on a question, best first. */
+export interface Recall {
+  items: RecalledMemory[]
+  strategies: StrategyReport[]
+  analysis: QueryAnalysis
+  /** How many candidates the strategies found together, and how many of them were different ones. */
+  beforeDedup: number
+  afterDedup: number
+  /** Microseconds of each step. */
+  spans: { [step: string]: number }
+}
+export interface MemoryStats { byType: { [kind in MemoryType]?: number }; total: number; superseded: number; withVector: number; withOtherVector: number }
+export interface Erased { memories: number; vectors: number; messages: number }
+
+export interface Thread { id: string; title?: string; createdAt: Date; updatedAt: Date; messages: number }
+/** A message in its place, counted from 0 without gaps. */
+export interface ThreadMessage { id: string; place: number; message: Message; createdAt: Date; metadata: Json }
+
+/** A model at a provider. */
+export interface Target { provider: string; model: string }
+export interface CandidateReport {
+  target: Target
+  standing: 'chosen' | 'fallback' | 'excluded'
+  rank?: number
+  estimatedCost?: number
+  expectedFirstTokenMs?: number
+  contextWindow?: number
+  reason: string
+}
+/** An ordered choice of models with its reasons; `explanation` says it in words. */
+export interface Plan {
+  order: { target: Target; reason: string }[]
+  candidates: CandidateReport[]
+  intent: string
+  confidence: number
+  explanation: string
+}
+
+/** A stretch of time that a question speaks of; `to` is exclusive. */
+export interface TimeRange { phrase: string; from: Date; to: Date }
+/** What was understood of a question. */
+export interface QueryAnalysis {
+  intent: 'conversation' | 'question' | 'recall' | 'command'
+  keywords: string[]
+  entities: string[]
+  time?: TimeRange
+  aboutNow: boolean
+  asksWhen: boolean
+  needsMemory: boolean
+  memoryTypes: MemoryType[]
+  exact: string[]
+}
+
+/** A recalled memory with its score and what each signal contributed. */
+export interface TracedMemory {
+  id: string
+  kind: MemoryType
+  snippet: string
+  source?: string
+  score: number
+  parts: { [signal: string]: number }
+  foundBy: Strategy[]
+}
+/** One line of the context and where it is from; `label` is the number by which an answer can cite it. */
+export interface ContextLine { section: string; label?: number; memoryId?: string; tokens: number }
+/** Something that was left out of the context, and why. */
+export interface Dropped { section: string; memoryId?: string; tokens: number; reason: string }
+/** One call and how it went. */
+export interface AttemptRecord {
+  target: Target
+  error?: string
+  message?: string
+  firstTokenMs?: number
+  elapsedMs: number
+  usage: Usage
+}
+/** A phase of a turn; times in microseconds from its beginning. */
+export interface Span { name: string; startUs: number; elapsedUs: number }
+/** Everything that a turn decided, and why; `explanation` says it in words. */
+export interface Trace {
+  turnId: string
+  threadId: string
+  startedAt: Date
+  analysis?: QueryAnalysis
+  rewritten?: string
+  recalled: TracedMemory[]
+  strategies: StrategyReport[]
+  context: ContextLine[]
+  dropped: Dropped[]
+  tokens: { [section: string]: number }
+  promptTokens: number
+  counter?: [name: string, exact: boolean]
+  plan?: Omit<Plan, 'explanation'>
+  attempts: AttemptRecord[]
+  usage: Usage
+  cost?: number
+  degraded: boolean
+  error?: Json
+  warnings: string[]
+  spans: Span[]
+  explanation: string
+}
+
+/** How a turn ended. */
+export interface Answered {
+  messageId: string
+  threadId: string
+  turnId: string
+  /** Absent when the answer is quoted from memory. */
+  provider?: string
+  model?: string
+  /** True when no model answered and the text was taken from memory. */
+  degraded: boolean
+  usage: Usage
+  cost?: number
+  elapsedMs: number
+  firstTokenMs?: number
+}
+
+/** The assistant's whole answer. */
+export interface Answer extends Answered {
+  text: string
+  reasoning: string
+  toolCalls: ToolCall[]
+  citations: Citation[]
+  refusal?: string
+  finish: string
+  message: Message
+  trace: Trace
+}
+
+export interface RecalledItem { id: string; snippet: string; score: number; source?: string }
+
+/** One event of a turn's stream. The last is `done`; a turn that fails throws instead. */
+export type Event =
+  | { type: 'started'; id?: string; model?: string }
+  | { type: 'text'; text: string }
+  | { type: 'reasoning'; text: string; opaque?: unknown }
+  | ToolCallPart
+  | { type: 'refusal'; text: string }
+  | ({ type: 'citation' } & Citation)
+  | ({ type: 'usage' } & Usage)
+  | { type: 'finish'; reason: string }
+  | { type: 'recalled'; items: RecalledItem[] }
+  | { type: 'routed'; provider: string; model: string; reason: string }
+  | { type: 'thinking'; content: string }
+  | { type: 'searching'; queries: string[] }
+  | { type: 'node'; name: string; status: 'started' | 'finished' | 'failed' }
+  | { type: 'restart'; reason: string }
+  | ({ type: 'done' } & Answered)
+
+export interface TokenCount { tokens: number; exact: boolean }
+/** How a model has done lately. */
+export interface ModelHealth { model: string; available: boolean; firstTokenMs?: number; failureRate: number }
+/** A report on store, embedder and models. */
+export interface Health { ready: boolean; storeError?: string; embedder: string; models: ModelHealth[] }
+/** How far an index has come: `path` is the file that is being read, absent at the end. */
+export interface Progress { done: number; total: number; path?: string; chunks: number }
+/** A file that was left out or lost something, and why. */
+export interface Skipped { path: string; reason: string }
+/** What indexing a folder did, in files and in chunks. */
+export interface IndexReport {
+  new: number
+  changed: number
+  unchanged: number
+  gone: number
+  chunksWritten: number
+  chunksRemoved: number
+  skipped: Skipped[]
+  notes: Skipped[]
+}
+
+/** Can be stopped from outside. */
+export interface Abortable { signal?: AbortSignal }
+
+/** Options of a question. */
+export interface AskOptions extends Abortable {
+  /** The thread it belongs to; created if it is not there. A new one where there is none. */
+  thread?: string
+  /** `provider/model` that must answer. */
+  model?: string
+  /** Instructions for this turn, after the persona's own. */
+  instructions?: string
+  /** Pictures to look at. */
+  images?: Omit<ImagePart, 'type'>[]
+  /** Documents handed to the model as such. */
+  documents?: Omit<DocumentPart, 'type'>[]
+  /** Answers to the tool calls of the turn before; the question is then left empty. */
+  toolResults?: ToolResult[]
+  tools?: Tool[]
+  /** `auto`, `none`, `required`, or the tool that has to be called. */
+  toolChoice?: 'auto' | 'none' | 'required' | { named: string }
+  /** JSON schema that the answer must follow. */
+  jsonSchema?: Json
+  /** The schema's name. */
+  jsonSchemaName?: string
+  /** Any JSON object as answer. */
+  json?: boolean
+  /** 0 to 2. */
+  temperature?: number
+  maxTokens?: number
+  stop?: string[]
+  seed?: number
+  reasoning?: ReasoningEffort
+  /** Provider fields passed through untouched. */
+  extra?: Json
+  /** The most the call may cost, in dollars; dearer models are left out. */
+  maxCostUsd?: number
+  /** Whether memory is recalled. Default true. */
+  recall?: boolean
+  /** Whether the exchange is remembered. Default true. */
+  remember?: boolean
+  recallLimit?: number
+  /** The time of asking, where it is not now. */
+  now?: Date
+}
+
+export interface Budget {
+  profile?: number
+  semantic?: number
+  episodic?: number
+  procedural?: number
+  entities?: number
+  history?: number
+  total?: number
+  /** The most tokens of the whole prompt. */
+  window?: number
+}
+export interface Persona { name?: string; tone?: string; instructions?: string }
+/** How often and how patiently models are called; times in seconds. */
+export interface RetryPolicy { maxAttempts?: number; maxPerTarget?: number; backoff?: number; maxWait?: number }
+
+/** A model server: one that is known by `name` (`openai`, `anthropic`, `gemini`, …), or any other at `baseUrl`. */
+export interface ProviderConfig {
+  name: string
+  apiKey?: string
+  baseUrl?: string
+  /** Those that may be called, in order of preference. */
+  models?: string[]
+  /** `chat`, `responses`, `anthropic`, `gemini` or `ollama`; by default that of the known server, else `chat`. */
+  dialect?: string
+  /** Seconds. */
+  timeout?: { connect?: number; firstToken?: number; betweenChunks?: number; total?: number }
+}
+
+/** What a provider of your own returns from `complete`: its text, or the whole. */
+export type Reply =
+  | string
+  | {
+      id?: string
+      model?: string
+      text?: string
+      reasoning?: string
+      toolCalls?: ToolCall[]
+      citations?: Citation[]
+      usage?: Partial<Usage>
+      finish?: string
+    }
+/** What it yields from `stream`. */
+export type Piece = string | Exclude<Event, { type: 'recalled' | 'routed' | 'thinking' | 'searching' | 'node' | 'restart' | 'done' }>
+
+/** A provider of your own: give it `complete` or `stream` or both. `signal` fires when nobody waits any more. */
+export interface Provider {
+  name: string
+  models: string[]
+  complete?(request: Request, options: { signal: AbortSignal }): Reply | Promise<Reply>
+  stream?(request: Request, options: { signal: AbortSignal }): AsyncIterable<Piece> | Iterable<Piece> | Promise<AsyncIterable<Piece> | Iterable<Piece>>
+}
+
+type Vectors = ArrayLike<ArrayLike<number>>
+
+/** An embedder of your own: all texts in one call, one vector each. */
+export interface Embedder {
+  model: string
+  dimensions: number
+  embed(texts: string[]): Vectors | Promise<Vectors>
+  /** For models that treat questions differently. */
+  embedQuery?(text: string): ArrayLike<number> | Promise<ArrayLike<number>>
+}
+
+/** How an assistant is set up. */
+export interface SyntraOptions {
+  /** The folder that keeps everything; without one everything is gone with the object. */
+  dataDir?: string
+  /** Servers, or objects of your own. */
+  providers?: (ProviderConfig | Provider)[]
+  /** Instead of the embedder in the package. */
+  embedder?: Embedder
+  /** Looks for a llama.cpp and an Ollama server on this machine. */
+  discoverLocalServers?: boolean
+  persona?: Persona
+  /** Tokens of the context by section. */
+  budget?: Budget
+  /** What the router aims at, from the cheapest capable model (0) to the best (1). Default 0.5. */
+  quality?: number
+  retryPolicy?: RetryPolicy
+  /** IANA name of the time zone in which `yesterday` is understood. UTC by default. */
+  timeZone?: string
+  /** How many messages of a thread a turn reads back. */
+  historyMessages?: number
+  /** Whether a question that no model answers is answered from memory. Default true. */
+  extractiveFallback?: boolean
+}

@@ -1,0 +1,133 @@
+"""JSON to dataclasses and back, driven by their annotations."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import re
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date, datetime, timezone
+from enum import Enum
+from os import PathLike, fspath
+from typing import Any, TypeVar, Union
+
+T = TypeVar("T")
+Converter = Callable[[Any], Any]
+
+#: Tests set this: a field that no dataclass has is then an error instead of being left out.
+STRICT = False
+
+_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
+
+
+def parse_time(text: str) -> datetime:
+    """A timestamp of the library (RFC 3339, up to nanoseconds) as an aware ``datetime``; what is finer than a microsecond is cut off."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"not a timestamp: {text!r}")
+    whole, fraction, zone = match.groups()
+    return datetime.fromisoformat(f"{whole}.{(fraction or '0')[:6]:0<6}{'+00:00' if zone == 'Z' else zone}")
+
+
+def format_time(time: datetime) -> str:
+    """An aware ``datetime`` as the library reads it. A naive one is taken as local time, as everywhere in Python."""
+    return time.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+def decode(cls: type[T], data: Any) -> T:
+    """``data`` (what ``json.loads`` gives) as ``cls``."""
+    return typing.cast(T, _converter(cls)(data))
+
+
+def encode(value: Any) -> Any:
+    """``value`` as what ``json.dumps`` takes: dataclasses without their ``None`` fields, times as text, bytes in base64."""
+    if value is None or isinstance(value, (str, int, float, bool)) and not isinstance(value, Enum):
+        return value
+    if hasattr(value, "_to_json"):
+        return value._to_json()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        tag = getattr(type(value), "type", None)
+        out: dict[str, Any] = {"type": tag} if isinstance(tag, str) else {}
+        for field in dataclasses.fields(value):
+            item = getattr(value, field.name)
+            if item is not None:
+                out[field.name] = encode(item)
+        return out
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, date):
+        raise TypeError("a date has no time of day: give a datetime")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, (bytes, bytearray)):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, Mapping):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, PathLike):
+        return fspath(value)
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [encode(item) for item in value]
+    if hasattr(value, "tolist"):  # numpy arrays and scalars
+        return value.tolist()
+    raise TypeError(f"cannot be given to syntra: {type(value).__name__}")
+
+
+_CONVERTERS: dict[Any, Converter] = {}
+
+
+def _converter(hint: Any) -> Converter:
+    found = _CONVERTERS.get(hint)
+    if found is None:
+        found = _CONVERTERS[hint] = _make(hint)
+    return found
+
+
+def _make(hint: Any) -> Converter:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint in (Any, bool, int):
+        return lambda data: data
+    if hint is float:
+        return lambda data: float(data)
+    if hint is str or origin is typing.Literal:
+        # An open set of names: what has none of ours comes as {"other": word}.
+        return lambda data: data["other"] if isinstance(data, dict) and len(data) == 1 and "other" in data else data
+    if hint is datetime:
+        return parse_time
+    if origin in (Union, types.UnionType):
+        rest = [a for a in args if a is not type(None)]
+        if len(rest) == 1:
+            inner = _converter(rest[0])
+            return lambda data: None if data is None else inner(data)
+        by_type = {getattr(a, "type"): _converter(a) for a in rest}
+        return lambda data: by_type[data["type"]](data)
+    if origin in (list, Sequence):
+        item = _converter(args[0])
+        return lambda data: [item(d) for d in data]
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        item = _converter(args[0])
+        return lambda data: tuple(item(d) for d in data)
+    if origin is tuple:
+        items = [_converter(a) for a in args]
+        return lambda data: tuple(convert(d) for convert, d in zip(items, data))
+    if origin in (dict, Mapping):
+        item = _converter(args[1])
+        return lambda data: {k: item(v) for k, v in (data.items() if isinstance(data, dict) else data)}
+    if hasattr(hint, "_from_json"):
+        return typing.cast(Converter, hint._from_json)
+    if dataclasses.is_dataclass(hint):
+        return _dataclass(hint)
+    raise TypeError(f"no converter for {hint!r}")
+
+
+def _dataclass(cls: Any) -> Converter:
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: _converter(hints[f.name]) for f in dataclasses.fields(cls) if f.init}
+
+    def convert(data: Any) -> Any:
+        if STRICT and (unknown := data.keys() - fields.keys() - {"type"}):
+            raise TypeError(f"{cls.__name__} has no field {sorted(unknown)}")
+        return cls(**{name: fields[name](value) for name, value in data.items() if name in fields})
+
+    return convert

@@ -1,0 +1,89 @@
+"""The native engine from Python: set-up, errors, and waiting for it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Any, TypeVar
+
+from . import _native
+from ._convert import encode
+from ._errors import Kept, from_json
+from ._host import Dispatcher
+from ._options import Settings
+from ._types import ProviderConfig
+
+T = TypeVar("T")
+
+
+def reraised(kept: Kept, call: Callable[..., T], *args: Any) -> T:
+    """Calls the engine; its error is raised as one of ours."""
+    try:
+        return call(*args)
+    except _native.NativeError as native:
+        error = from_json(native.args[0], kept)
+    raise error
+
+
+async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[..., _native.Task], *args: Any) -> Any:
+    """Starts a call and waits for it; cancelling the wait cancels the call."""
+    future: asyncio.Future[tuple[bool, Any]] = loop.create_future()
+
+    def resolve(ok: bool, payload: Any) -> None:
+        if not future.done():
+            future.set_result((ok, payload))
+
+    def done(ok: bool, payload: Any) -> None:
+        try:
+            loop.call_soon_threadsafe(resolve, ok, payload)
+        except RuntimeError:
+            pass  # the loop was closed: nobody waits
+
+    task = reraised(kept, start, *args, done)
+    try:
+        ok, payload = await future
+    except asyncio.CancelledError:
+        task.cancel()
+        raise
+    if not ok:
+        raise from_json(payload, kept)
+    return payload
+
+
+def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], dispatcher: Dispatcher, from_env: bool) -> str:
+    config: dict[str, Any] = {"from_env": from_env}
+    if data_dir is not None:
+        config["data_dir"] = encode(data_dir)
+    for name, value in settings.items():
+        if name not in Settings.__annotations__:
+            raise TypeError(f"unknown setting {name!r}; there are {', '.join(sorted(Settings.__annotations__))}")
+        if value is None:
+            continue
+        if name == "providers":
+            config[name] = [encode(p) if isinstance(p, ProviderConfig) else dispatcher.add_provider(p) for p in value]
+        elif name == "embedder":
+            config[name] = dispatcher.add_embedder(value)
+        else:
+            config[name] = encode(value)
+    return json.dumps(config)
+
+
+class Base:
+    """What :class:`Syntra` and :class:`AsyncSyntra` share."""
+
+    _dispatcher: Dispatcher
+    _kept: Kept
+    _engine: _native.Engine
+
+    def _open(self, data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], from_env: bool) -> None:
+        self._dispatcher = Dispatcher()
+        self._kept = self._dispatcher.kept
+        config = _config(data_dir, settings, self._dispatcher, from_env)
+        self._data_dir = data_dir
+        self._engine = reraised(self._kept, _native.Engine, config, self._dispatcher)
+
+    def __repr__(self) -> str:
+        where = "in memory" if self._data_dir is None else repr(encode(self._data_dir))
+        return f"<{type(self).__name__} {where}>"

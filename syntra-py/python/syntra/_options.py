@@ -1,0 +1,225 @@
+"""What a question and a set-up can say, as keyword arguments, and how it is written for the engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypedDict, Union
+
+from ._convert import decode, encode
+from ._host import Embedder, Provider, StreamingProvider
+from ._types import (
+    Budget,
+    Citation,
+    Document,
+    Image,
+    MemorySource,
+    MemoryType,
+    Message,
+    NewMemory,
+    Persona,
+    ProviderConfig,
+    Reasoning,
+    ReasoningEffort,
+    Response,
+    RetryPolicy,
+    Role,
+    Scope,
+    Text,
+    Tool,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+
+Question = Union[str, Message]
+Item = Union[str, NewMemory]
+AnyProvider = Union[Provider, StreamingProvider, ProviderConfig]
+
+
+class Settings(TypedDict, total=False):
+    """How an assistant is set up."""
+
+    #: Servers by :class:`ProviderConfig`, or objects of your own, see :class:`Provider`.
+    providers: Sequence[AnyProvider]
+    #: An embedder of your own instead of the one in the package.
+    embedder: Embedder | None
+    #: Looks for a llama.cpp and an Ollama server on this machine.
+    discover_local_servers: bool
+    #: Who speaks.
+    persona: Persona | None
+    #: Tokens of the context by section.
+    budget: Budget | None
+    #: What the router aims at, from the cheapest capable model (0) to the best (1). Default 0.5.
+    quality: float | None
+    #: How often and how patiently models are called.
+    retry_policy: RetryPolicy | None
+    #: IANA name of the time zone in which ``yesterday`` is understood. UTC by default.
+    time_zone: str | None
+    #: How many messages of a thread a turn reads back.
+    history_messages: int | None
+    #: Whether a question that no model answers is answered from memory. Default ``True``.
+    extractive_fallback: bool
+
+
+class MemoryOptions(TypedDict, total=False):
+    """What else can be said of a plain text that is to be remembered."""
+
+    id: str | None
+    title: str | None
+    speaker: str | None
+    role: Role | None
+    conversation: str | None
+    said_at: datetime | None
+    source: MemorySource | None
+    reliability: float | None
+    metadata: Mapping[str, Any] | None
+
+
+class AskOptions(TypedDict, total=False):
+    """Options of :meth:`Syntra.ask`, :meth:`Syntra.stream` and :meth:`Syntra.plan`."""
+
+    #: The thread it belongs to; created if it is not there. A new one where there is none.
+    thread: str | None
+    #: ``provider/model`` that must answer.
+    model: str | None
+    #: Instructions for this turn, after the persona's own.
+    instructions: str | None
+    #: Pictures to look at.
+    images: Sequence[Image]
+    #: Documents handed to the model as such.
+    documents: Sequence[Document]
+    #: Answers to the tool calls of the turn before; the question is then left empty.
+    tool_results: Sequence[ToolResult]
+    #: Tools that the model may call.
+    tools: Sequence[Tool]
+    #: ``"auto"``, ``"none"``, ``"required"``, or the name of the tool that has to be called.
+    tool_choice: str | None
+    #: JSON schema that the answer must follow.
+    json_schema: Mapping[str, Any] | None
+    #: The schema's name.
+    json_schema_name: str
+    #: Any JSON object as answer.
+    json: bool
+    #: Sampling temperature, 0 to 2.
+    temperature: float | None
+    #: The most tokens to generate.
+    max_tokens: int | None
+    #: Texts at which generation ends.
+    stop: Sequence[str]
+    #: Seed for repeatable sampling.
+    seed: int | None
+    #: How hard to think.
+    reasoning: ReasoningEffort | None
+    #: Provider fields passed through untouched.
+    extra: Mapping[str, Any]
+    #: The most the call may cost, in dollars; dearer models are left out.
+    max_cost_usd: float | None
+    #: Whether memory is recalled. Default ``True``.
+    recall: bool
+    #: Whether the exchange is remembered. Default ``True``.
+    remember: bool
+    #: How many memories to recall at the most.
+    recall_limit: int | None
+    #: The time of asking, where it is not now.
+    now: datetime | None
+
+
+_PLAIN = frozenset(
+    ("thread", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning", "recall", "remember", "recall_limit", "now")
+)
+
+
+def ask_params(scope: Scope, question: Question, options: Mapping[str, Any]) -> str:
+    """The question and its options, as the engine takes them."""
+    ask: dict[str, Any] = {}
+    message = Message.user(question) if isinstance(question, str) else question
+    parts = [p for p in message.parts if getattr(p, "text", None) != ""]
+    role = message.role
+    for name, value in options.items():
+        if name in _PLAIN:
+            if value is not None:
+                ask[name] = encode(value)
+        elif name in ("images", "documents"):
+            parts.extend(value)
+        elif name == "tool_results":
+            parts.extend(value)
+            role = "tool" if value else role
+        elif name in ("tools", "stop", "extra"):
+            ask[name] = encode(value)
+        elif name == "tool_choice":
+            if value is not None:
+                ask[name] = value if value in ("auto", "none", "required") else {"named": value}
+        elif name == "json_schema":
+            if value is not None:
+                schema_name = options.get("json_schema_name", "answer")
+                ask["output"] = {"json_schema": {"name": schema_name, "schema": encode(value)}}
+        elif name == "json":
+            if value and options.get("json_schema") is None:
+                ask["output"] = "json"
+        elif name == "max_cost_usd":
+            if value is not None:
+                ask["max_cost"] = round(value * 1e9)
+        elif name != "json_schema_name":
+            known = ", ".join(sorted(AskOptions.__annotations__))
+            raise TypeError(f"unknown option {name!r}; there are {known}")
+    ask["message"] = encode(Message(role, parts, message.name))
+    return json.dumps({"scope": encode(scope), "ask": ask})
+
+
+def params(scope: Scope | None = None, /, **named: Any) -> str:
+    """Arguments of a call, ``None`` left out."""
+    out = {name: encode(value) for name, value in named.items() if value is not None}
+    if scope is not None:
+        if not isinstance(scope, Scope):
+            raise TypeError(f"the first argument is the Scope on whose behalf it is done, not {type(scope).__name__}")
+        out["scope"] = encode(scope)
+    return json.dumps(out)
+
+
+def memory_items(items: Item | Sequence[Item], kind: MemoryType, options: MemoryOptions) -> list[Any]:
+    """What is to be remembered, as a list."""
+    out = []
+    for item in [items] if isinstance(items, (str, NewMemory)) else items:
+        if isinstance(item, str):
+            item = NewMemory(item, kind, **options)
+        elif options:
+            raise TypeError("options go with a plain text; a NewMemory says it all itself")
+        out.append(encode(item))
+    return out
+
+
+def id_list(ids: str | Sequence[str]) -> list[str]:
+    """One id or several."""
+    return [ids] if isinstance(ids, str) else list(ids)
+
+
+def memory_filter(
+    kinds: MemoryType | Sequence[MemoryType] | None,
+    conversation: str | None,
+    said_from: datetime | None,
+    said_to: datetime | None,
+) -> dict[str, Any]:
+    """What a search is narrowed to."""
+    return {
+        "kinds": [] if kinds is None else id_list(kinds),
+        "conversation": conversation,
+        "from": encode(said_from),
+        "to": encode(said_to),
+    }
+
+
+def response(data: dict[str, Any]) -> Response:
+    """A model's whole answer, taken apart."""
+    parts = decode(Message, data["message"]).parts
+    return Response(
+        text="".join(p.text for p in parts if isinstance(p, Text)),
+        reasoning="".join(p.text for p in parts if isinstance(p, Reasoning)),
+        tool_calls=[p for p in parts if isinstance(p, ToolCall)],
+        citations=decode(list[Citation], data["citations"]),
+        usage=decode(Usage, data["usage"]),
+        finish=decode(str, data["finish"]),
+        id=data["id"],
+        model=data["model"],
+    )

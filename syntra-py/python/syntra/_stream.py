@@ -1,0 +1,119 @@
+"""Streams of events, read from the engine in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from . import _native
+from ._convert import decode
+from ._engine import awaited, reraised
+from ._errors import from_dict
+from ._host import Dispatcher
+from ._types import DoneEvent, Event, TextEvent
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_EVENT = cast("type[Any]", Event)
+
+
+class _Events:
+    def __init__(self, native: _native.Stream, dispatcher: Dispatcher) -> None:
+        self._native = native
+        self._dispatcher = dispatcher
+        self._kept = dispatcher.kept
+        self._ready: deque[dict[str, Any]] = deque()
+        self._ended = False
+        #: How the turn ended, once it has.
+        self.done: DoneEvent | None = None
+
+    def _take(self, batch: str | None) -> None:
+        if batch is None:
+            self._ended = True
+        else:
+            self._ready.extend(json.loads(batch))
+
+    def _pop(self) -> Event:
+        data = self._ready.popleft()
+        if data["type"] == "error":
+            self._ended = True
+            raise from_dict(data, self._kept)
+        event = cast(Event, decode(_EVENT, data))
+        if isinstance(event, DoneEvent):
+            self.done = event
+        return event
+
+    def _close(self) -> None:
+        self._ended = True
+        self._ready.clear()
+        self._native.close()
+
+
+class Stream(_Events):
+    """The events of one turn. It ends after a :class:`DoneEvent`, or raises what went wrong. Leaving its ``with`` block, or
+    :meth:`close`, ends the turn early and closes the connection to the model."""
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        while not self._ready:
+            if self._ended:
+                raise StopIteration
+            self._take(reraised(self._kept, self._native.next))
+        return self._pop()
+
+    def texts(self) -> Iterator[str]:
+        """The answer's text, piece by piece."""
+        return (event.text for event in self if isinstance(event, TextEvent))
+
+    def close(self) -> None:
+        """Ends the turn."""
+        self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+
+class AsyncStream(_Events):
+    """The events of one turn. It ends after a :class:`DoneEvent`, or raises what went wrong. Cancelling the task that reads it,
+    leaving its ``async with`` block, or :meth:`aclose` ends the turn early and closes the connection to the model."""
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._ready:
+            if self._ended:
+                raise StopAsyncIteration
+            loop = asyncio.get_running_loop()
+            self._dispatcher.seen(loop)
+            try:
+                self._take(await awaited(loop, self._kept, self._native.start_next))
+            except asyncio.CancelledError:
+                self._close()
+                raise
+        return self._pop()
+
+    async def texts(self) -> AsyncIterator[str]:
+        """The answer's text, piece by piece."""
+        async for event in self:
+            if isinstance(event, TextEvent):
+                yield event.text
+
+    async def aclose(self) -> None:
+        """Ends the turn."""
+        self._close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._close()

@@ -1,0 +1,248 @@
+"""The front door for plain code."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from os import PathLike, fspath
+from typing import TYPE_CHECKING, Any
+
+from ._convert import decode
+from ._engine import Base, reraised
+from ._options import AskOptions, Item, MemoryOptions, Question, Settings
+from ._options import ask_params, id_list, memory_filter, memory_items, params, response
+from ._stream import Stream
+from ._types import (
+    Answer,
+    Erased,
+    Health,
+    IndexReport,
+    Memory,
+    MemoryStats,
+    MemoryType,
+    Message,
+    Plan,
+    Progress,
+    Recall,
+    Remembered,
+    Request,
+    Response,
+    Scope,
+    Strategy,
+    Target,
+    Thread,
+    ThreadMessage,
+    TokenCount,
+    Trace,
+)
+
+if TYPE_CHECKING:
+    from typing_extensions import Self, Unpack
+
+
+class Syntra(Base):
+    """One assistant over many language-model providers, with one memory. One call is one whole turn or one whole batch.
+
+    It may be shared by threads; a call lets other threads run while it waits, and Ctrl-C ends it.
+
+    >>> from syntra import Scope, Syntra
+    >>> me = Scope.local()
+    >>> with Syntra() as assistant:
+    ...     _ = assistant.remember(me, "The spare key is under the blue pot.")
+    ...     assistant.ask(me, "Where is the spare key?").degraded
+    True
+    """
+
+    def __init__(self, data_dir: str | PathLike[str] | None = None, **settings: Unpack[Settings]) -> None:
+        """``data_dir`` is the folder that keeps everything; without one everything is gone with the object."""
+        self._open(data_dir, settings, from_env=False)
+
+    @classmethod
+    def from_env(cls, data_dir: str | PathLike[str] | None = None, **settings: Unpack[Settings]) -> Self:
+        """As the constructor, with a provider for each of the usual key variables (``OPENAI_API_KEY`` and so on) that is set; the folder
+        is ``SYNTRA_DATA_DIR``, else ``data_dir``, else ``.syntra``."""
+        made = cls.__new__(cls)
+        made._open(data_dir, settings, from_env=True)
+        return made
+
+    def _call(self, method: str, arguments: str) -> Any:
+        return json.loads(reraised(self._kept, self._engine.call, method, arguments))
+
+    def ask(self, scope: Scope, question: Question = "", **options: Unpack[AskOptions]) -> Answer:
+        """Asks and returns the whole answer."""
+        return decode(Answer, self._call("ask", ask_params(scope, question, options)))
+
+    def stream(self, scope: Scope, question: Question = "", **options: Unpack[AskOptions]) -> Stream:
+        """Asks and returns the answer as it comes. Nothing happens before the first event is asked for."""
+        native = reraised(self._kept, self._engine.stream, ask_params(scope, question, options))
+        return Stream(native, self._dispatcher)
+
+    def plan(self, scope: Scope, question: Question = "", **options: Unpack[AskOptions]) -> Plan:
+        """Which models a question would go to, and why, without asking any."""
+        return decode(Plan, self._call("plan", ask_params(scope, question, options)))
+
+    def trace(self, scope: Scope, turn_id: str) -> Trace | None:
+        """Why a turn did what it did; ``None`` when it is no longer known."""
+        found = self._call("trace", params(scope, turn_id=turn_id))
+        return None if found is None else decode(Trace, found)
+
+    def complete(self, provider: str, request: Request) -> Response:
+        """One request to one model, without memory, routing or fallback."""
+        return response(self._call("complete", params(provider=provider, request=request)))
+
+    def remember(
+        self,
+        scope: Scope,
+        items: Item | Sequence[Item],
+        *,
+        kind: MemoryType = "semantic",
+        **options: Unpack[MemoryOptions],
+    ) -> list[Remembered]:
+        """Remembers ``items`` in order, all or none. A plain text is a memory of type ``kind`` with ``options``."""
+        given = memory_items(items, kind, options)
+        return decode(list[Remembered], self._call("remember", params(scope, items=given)))
+
+    def recall(
+        self,
+        scope: Scope,
+        query: str,
+        *,
+        limit: int | None = None,
+        kinds: MemoryType | Sequence[MemoryType] | None = None,
+        conversation: str | None = None,
+        said_from: datetime | None = None,
+        said_to: datetime | None = None,
+        strategies: Sequence[Strategy] | None = None,
+        now: datetime | None = None,
+    ) -> Recall:
+        """What memory has on ``query``, ranked, with the parts of each score. ``said_to`` is exclusive."""
+        filter = memory_filter(kinds, conversation, said_from, said_to)
+        given = params(scope, query=query, limit=limit, filter=filter, strategies=strategies, now=now)
+        return decode(Recall, self._call("recall", given))
+
+    def update_memory(
+        self,
+        scope: Scope,
+        id: str,
+        *,
+        text: str | None = None,
+        title: str | None = None,
+        reliability: float | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        vector: Sequence[float] | None = None,
+    ) -> Memory:
+        """Changes a memory; ``None`` leaves a field as it is, a ``None`` inside ``metadata`` removes that entry."""
+        patch = params(text=text, title=title, reliability=reliability, metadata=metadata, vector=vector)
+        return decode(Memory, self._call("update_memory", params(scope, id=id, patch=json.loads(patch))))
+
+    def supersede(self, scope: Scope, old: str, new: Item) -> Remembered:
+        """Writes ``new`` and ends the validity of the memory ``old``, which stays readable."""
+        item = memory_items(new, "semantic", {})[0]
+        return decode(Remembered, self._call("supersede", params(scope, old=old, new=item)))
+
+    def forget(self, scope: Scope, ids: str | Sequence[str]) -> int:
+        """Removes memories for good; how many there were."""
+        return int(self._call("forget", params(scope, ids=id_list(ids))))
+
+    def memories(self, scope: Scope, ids: str | Sequence[str]) -> list[Memory]:
+        """The memories with these ids, in the order asked for; those that are not there are left out."""
+        return decode(list[Memory], self._call("memories", params(scope, ids=id_list(ids))))
+
+    def list_memories(
+        self,
+        scope: Scope,
+        *,
+        kinds: MemoryType | Sequence[MemoryType] | None = None,
+        conversation: str | None = None,
+        said_from: datetime | None = None,
+        said_to: datetime | None = None,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> list[Memory]:
+        """Memories in the order they were written, superseded ones included."""
+        filter = memory_filter(kinds, conversation, said_from, said_to)
+        page = {"offset": offset, "limit": limit}
+        return decode(list[Memory], self._call("list_memories", params(scope, filter=filter, page=page)))
+
+    def memory_stats(self, scope: Scope) -> MemoryStats:
+        """How many memories there are."""
+        return decode(MemoryStats, self._call("memory_stats", params(scope)))
+
+    def erase(self, scope: Scope) -> Erased:
+        """Removes everything of the scope: memories, threads, traces."""
+        return decode(Erased, self._call("erase", params(scope)))
+
+    def index_directory(
+        self, scope: Scope, path: str | PathLike[str], *, progress: Callable[[Progress], Any] | None = None
+    ) -> IndexReport:
+        """Reads the documents below ``path`` into memory; only what is new or changed is written, what is gone is forgotten.
+
+        ``progress`` hears of each file, on another thread.
+        """
+        name = None if progress is None else self._dispatcher.add_progress(lambda p: progress(decode(Progress, p)))
+        try:
+            report = self._call("index_directory", params(scope, path=fspath(path), progress=name))
+        finally:
+            self._dispatcher.remove(name)
+        return decode(IndexReport, report)
+
+    def create_thread(self, scope: Scope, id: str | None = None, *, title: str | None = None) -> Thread:
+        """Creates a thread; with an ``id`` of the caller's, returns the one that is there."""
+        return decode(Thread, self._call("create_thread", params(scope, id=id, title=title)))
+
+    def thread(self, scope: Scope, id: str) -> Thread:
+        """A thread."""
+        return decode(Thread, self._call("thread", params(scope, id=id)))
+
+    def threads(self, scope: Scope, *, offset: int = 0, limit: int = 100) -> list[Thread]:
+        """Threads, the one written to last first."""
+        page = {"offset": offset, "limit": limit}
+        return decode(list[Thread], self._call("threads", params(scope, page=page)))
+
+    def history(
+        self, scope: Scope, thread: str, *, limit: int = 100, before: int | None = None
+    ) -> list[ThreadMessage]:
+        """The newest ``limit`` messages of a thread (those before the place ``before``), oldest of them first."""
+        found = self._call("history", params(scope, thread=thread, limit=limit, before=before))
+        return decode(list[ThreadMessage], found)
+
+    def append(self, scope: Scope, thread: str, messages: Message | Sequence[Message]) -> list[ThreadMessage]:
+        """Appends messages to a thread together."""
+        whole = [messages] if isinstance(messages, Message) else messages
+        written = self._call("append", params(scope, thread=thread, messages=whole))
+        return decode(list[ThreadMessage], written)
+
+    def delete_thread(self, scope: Scope, id: str) -> bool:
+        """Deletes a thread and its messages; whether it was there. Memories of it stay."""
+        return bool(self._call("delete_thread", params(scope, id=id)))
+
+    def count_tokens(self, model: str, text: str) -> TokenCount:
+        """Tokens of ``text`` as ``model`` counts them, and whether the count is exact."""
+        return decode(TokenCount, self._call("count_tokens", params(model=model, text=text)))
+
+    def embed(self, texts: Sequence[str]) -> list[list[float]]:
+        """The vectors of ``texts``, in order."""
+        return decode(list[list[float]], self._call("embed", params(texts=list(texts))))
+
+    def providers(self) -> list[str]:
+        """The names of the configured providers, sorted."""
+        return decode(list[str], self._call("providers", params()))
+
+    def models(self) -> list[Target]:
+        """Every model that may be called."""
+        return decode(list[Target], self._call("models", params()))
+
+    def health(self) -> Health:
+        """Whether the store answers and how each model has done lately."""
+        return decode(Health, self._call("health", params()))
+
+    def close(self) -> None:
+        """Lets go of files and connections. Every later call fails."""
+        self._engine.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

@@ -1,0 +1,887 @@
+"""What goes in and what comes out: plain dataclasses, ``None`` for what is absent."""
+
+from __future__ import annotations
+
+import base64
+import mimetypes
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from os import PathLike
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Union
+
+MemoryType = Literal["profile", "semantic", "episodic", "procedural"]
+Role = Literal["system", "user", "assistant", "tool"]
+Strategy = Literal["vector", "keyword", "graph", "profile", "recent"]
+ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The organisation and the user on whose behalf something is read or written. There is no default: every call names one."""
+
+    org: str
+    user: str
+
+    @classmethod
+    def local(cls) -> Scope:
+        """The scope of a program with a single user."""
+        return cls("local", "local")
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Plain text."""
+
+    type: ClassVar[str] = "text"
+    text: str
+
+
+def _source_json(url: str | None, data: bytes | None, media_type: str | None) -> dict[str, Any]:
+    if (url is None) == (data is None):
+        raise ValueError("give either a url or data")
+    if url is not None:
+        return {"url": url}
+    if not media_type:
+        raise ValueError("data needs its media_type, 'image/png' say")
+    return {"bytes": {"media_type": media_type, "data": base64.b64encode(data or b"").decode("ascii")}}
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A picture: a ``url`` that the provider fetches, or the file's ``data`` with its ``media_type``."""
+
+    type: ClassVar[str] = "image"
+    url: str | None = None
+    data: bytes | None = field(default=None, repr=False)
+    media_type: str | None = None
+    detail: str | None = None
+
+    @classmethod
+    def from_path(cls, path: str | PathLike[str], *, detail: str | None = None) -> Image:
+        """The picture in a file; its type is told by its name."""
+        file = Path(path)
+        media_type = mimetypes.guess_type(file.name)[0]
+        if media_type is None or not media_type.startswith("image/"):
+            raise ValueError(f"{file.name} is not named like a picture")
+        return cls(data=file.read_bytes(), media_type=media_type, detail=detail)
+
+    def _to_json(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"type": "image", "source": _source_json(self.url, self.data, self.media_type)}
+        if self.detail is not None:
+            out["detail"] = self.detail
+        return out
+
+    @classmethod
+    def _from_json(cls, data: dict[str, Any]) -> Image:
+        source, detail = data["source"], data.get("detail")
+        if "url" in source:
+            return cls(url=source["url"], detail=detail)
+        file = source["bytes"]
+        return cls(data=base64.b64decode(file["data"]), media_type=file["media_type"], detail=detail)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A document handed to the model as such: ``text``, a ``url``, or the file's ``data`` with its ``media_type``."""
+
+    type: ClassVar[str] = "document"
+    text: str | None = None
+    url: str | None = None
+    data: bytes | None = field(default=None, repr=False)
+    media_type: str | None = None
+    title: str | None = None
+
+    def _to_json(self) -> dict[str, Any]:
+        if self.text is not None:
+            source: dict[str, Any] = {"text": self.text}
+        else:
+            source = _source_json(self.url, self.data, self.media_type)
+        out: dict[str, Any] = {"type": "document", "source": source}
+        if self.title is not None:
+            out["title"] = self.title
+        return out
+
+    @classmethod
+    def _from_json(cls, data: dict[str, Any]) -> Document:
+        source, title = data["source"], data.get("title")
+        if "bytes" in source:
+            file = source["bytes"]
+            return cls(data=base64.b64decode(file["data"]), media_type=file["media_type"], title=title)
+        return cls(text=source.get("text"), url=source.get("url"), title=title)
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that the model asks the application to make."""
+
+    type: ClassVar[str] = "tool_call"
+    id: str
+    name: str
+    arguments: Any
+    signature: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool answered to a :class:`ToolCall`."""
+
+    type: ClassVar[str] = "tool_result"
+    call_id: str
+    content: str
+    name: str | None = None
+    is_error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reasoning:
+    """A stretch of the model's thinking; ``opaque`` is what its provider needs to see again."""
+
+    type: ClassVar[str] = "reasoning"
+    text: str
+    opaque: Any = None
+
+
+Part = Union[Text, Image, Document, ToolCall, ToolResult, Reasoning]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation: a role and its parts in order."""
+
+    role: Role
+    parts: list[Part]
+    name: str | None = None
+
+    @classmethod
+    def user(cls, *parts: str | Part, name: str | None = None) -> Message:
+        """A user's message; strings are text."""
+        return cls("user", [Text(p) if isinstance(p, str) else p for p in parts], name)
+
+    @classmethod
+    def assistant(cls, *parts: str | Part) -> Message:
+        """An assistant's message; strings are text."""
+        return cls("assistant", [Text(p) if isinstance(p, str) else p for p in parts])
+
+    @classmethod
+    def tool(cls, *results: ToolResult) -> Message:
+        """The message that answers tool calls."""
+        return cls("tool", list(results))
+
+    @property
+    def text(self) -> str:
+        """The text parts, joined."""
+        return "".join(p.text for p in self.parts if isinstance(p, Text))
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool that the model may call; ``parameters`` is the JSON schema of its arguments."""
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A source that an answer leans on: a URL, or the id of a memory."""
+
+    type: ClassVar[str] = "citation"
+    url: str
+    title: str | None = None
+    snippet: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens and money of one call or several; ``None`` means that the server did not say."""
+
+    type: ClassVar[str] = "usage"
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    cache_write_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    provider_cost: int | None = None
+    estimated: bool = False
+
+    @property
+    def total_tokens(self) -> int | None:
+        """Input and output together; ``None`` when neither is known."""
+        if self.input_tokens is None and self.output_tokens is None:
+            return None
+        return (self.input_tokens or 0) + (self.output_tokens or 0)
+
+
+# --- what a provider of your own is given -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to one model, as a provider written in Python gets it."""
+
+    model: str
+    messages: list[Message]
+    tools: list[Tool] = field(default_factory=list)
+    tool_choice: Any = "auto"
+    output: Any = "text"
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int | None = None
+    stop: list[str] = field(default_factory=list)
+    seed: int | None = None
+    reasoning: str | None = None
+    cache_prefix: bool = False
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One whole answer, as a provider written in Python may give it; a plain string does too."""
+
+    text: str = ""
+    reasoning: str = ""
+    tool_calls: Sequence[ToolCall] = ()
+    citations: Sequence[Citation] = ()
+    usage: Usage = field(default_factory=Usage)
+    finish: str | None = None
+    id: str | None = None
+    model: str | None = None
+
+
+# --- memory -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class MemorySource:
+    """Where in a document a memory is from."""
+
+    document: str
+    line_from: int | None = None
+    line_to: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewMemory:
+    """Something to remember; an ``id`` of the caller's makes writing it twice harmless."""
+
+    text: str
+    kind: MemoryType = "semantic"
+    id: str | None = None
+    title: str | None = None
+    speaker: str | None = None
+    role: Role | None = None
+    conversation: str | None = None
+    said_at: datetime | None = None
+    source: MemorySource | None = None
+    reliability: float | None = None
+    metadata: Mapping[str, Any] | None = None
+    vector: Sequence[float] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A remembered thing."""
+
+    id: str
+    kind: MemoryType
+    text: str
+    said_at: datetime
+    created_at: datetime
+    valid_from: datetime
+    title: str | None = None
+    speaker: str | None = None
+    role: Role | None = None
+    conversation: str | None = None
+    valid_to: datetime | None = None
+    superseded_by: str | None = None
+    source: MemorySource | None = None
+    reliability: float | None = None
+    access_count: int = 0
+    last_accessed: datetime | None = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What became of an item: ``outcome`` is ``created``, ``duplicate`` or ``superseded``."""
+
+    id: str
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledMemory:
+    """A memory in its place: ``parts`` are what each signal contributed to ``score``."""
+
+    memory: Memory
+    score: float
+    parts: dict[str, float] = field(default_factory=dict)
+    found_by: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """What memory has on a question, best first."""
+
+    items: list[RecalledMemory]
+    strategies: list[StrategyReport]
+    analysis: QueryAnalysis
+    #: How many candidates the strategies found together, and how many of them were different ones.
+    before_dedup: int
+    after_dedup: int
+    #: Microseconds of each step.
+    spans: dict[str, int]
+
+    @property
+    def memories(self) -> list[Memory]:
+        """The memories, best first."""
+        return [item.memory for item in self.items]
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryStats:
+    """How many memories a scope has."""
+
+    by_type: dict[str, int]
+    total: int
+    superseded: int
+    with_vector: int
+    #: Those whose vector another embedding model made; they are found by words until they are embedded anew.
+    with_other_vector: int
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """What erasing removed."""
+
+    memories: int
+    vectors: int
+    messages: int
+
+
+# --- threads ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """A conversation; ``messages`` is how many it has."""
+
+    id: str
+    created_at: datetime
+    updated_at: datetime
+    messages: int
+    title: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadMessage:
+    """A message in its place, counted from 0 without gaps."""
+
+    id: str
+    place: int
+    message: Message
+    created_at: datetime
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+# --- routing ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A model at a provider."""
+
+    provider: str
+    model: str
+
+    def __str__(self) -> str:
+        return f"{self.provider}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One target to be tried, and why."""
+
+    target: Target
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateReport:
+    """What the router thought of one candidate; ``standing`` is ``chosen``, ``fallback`` or ``excluded``."""
+
+    target: Target
+    standing: str
+    reason: str
+    rank: int | None = None
+    estimated_cost: int | None = None
+    expected_first_token_ms: int | None = None
+    context_window: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An ordered choice of models with its reasons."""
+
+    order: list[Planned]
+    candidates: list[CandidateReport]
+    intent: str
+    confidence: float
+    explanation: str = ""
+
+    def explain(self) -> str:
+        """The plan in words, for a person."""
+        return self.explanation
+
+
+# --- the trace --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TimeRange:
+    """A stretch of time that a question speaks of; ``to`` is exclusive."""
+
+    phrase: str
+    from_: datetime
+    to: datetime
+
+    @classmethod
+    def _from_json(cls, data: dict[str, Any]) -> TimeRange:
+        from ._convert import parse_time
+
+        return cls(data["phrase"], parse_time(data["from"]), parse_time(data["to"]))
+
+
+@dataclass(frozen=True, slots=True)
+class QueryAnalysis:
+    """What was understood of a question."""
+
+    intent: str
+    keywords: list[str]
+    entities: list[str]
+    about_now: bool
+    asks_when: bool
+    needs_memory: bool
+    memory_types: list[str]
+    exact: list[str]
+    time: TimeRange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TracedMemory:
+    """A recalled memory with its score and what each signal contributed."""
+
+    id: str
+    kind: MemoryType
+    snippet: str
+    score: float
+    parts: dict[str, float]
+    found_by: list[str]
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StrategyReport:
+    """What one strategy found, and how long it took."""
+
+    strategy: str
+    found: int
+    elapsed_us: int
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ContextLine:
+    """One line of the context and where it is from; ``label`` is the number an answer can cite it by."""
+
+    section: str
+    tokens: int
+    label: int | None = None
+    memory_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something that was left out of the context, and why."""
+
+    section: str
+    tokens: int
+    reason: str
+    memory_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptRecord:
+    """One call and how it went."""
+
+    target: Target
+    elapsed_ms: int
+    usage: Usage
+    error: str | None = None
+    message: str | None = None
+    first_token_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A phase of a turn; times in microseconds from its beginning."""
+
+    name: str
+    start_us: int
+    elapsed_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Everything that a turn decided, and why."""
+
+    turn_id: str
+    thread_id: str
+    started_at: datetime
+    recalled: list[TracedMemory]
+    strategies: list[StrategyReport]
+    context: list[ContextLine]
+    dropped: list[Dropped]
+    tokens: dict[str, int]
+    prompt_tokens: int
+    attempts: list[AttemptRecord]
+    usage: Usage
+    degraded: bool
+    warnings: list[str]
+    spans: list[Span]
+    analysis: QueryAnalysis | None = None
+    rewritten: str | None = None
+    counter: tuple[str, bool] | None = None
+    plan: Plan | None = None
+    cost: int | None = None
+    error: Any = None
+    explanation: str = field(default="", repr=False)
+
+    def explain(self) -> str:
+        """The trace in words, for a person."""
+        return self.explanation
+
+
+# --- answers and events -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The assistant's whole answer. Costs are nano-dollars; ``None`` when a price is unknown."""
+
+    text: str
+    reasoning: str
+    tool_calls: list[ToolCall]
+    citations: list[Citation]
+    finish: str
+    message: Message = field(repr=False)
+    message_id: str
+    thread_id: str
+    turn_id: str
+    degraded: bool
+    usage: Usage
+    elapsed_ms: int
+    trace: Trace = field(repr=False)
+    provider: str | None = None
+    model: str | None = None
+    cost: int | None = None
+    first_token_ms: int | None = None
+    refusal: str | None = None
+
+    @property
+    def cost_usd(self) -> float | None:
+        """The cost in dollars."""
+        return None if self.cost is None else self.cost / 1e9
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True, slots=True)
+class StartedEvent:
+    """The server began to answer and named itself."""
+
+    type: ClassVar[str] = "started"
+    id: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TextEvent:
+    """More of the answer."""
+
+    type: ClassVar[str] = "text"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningEvent:
+    """More of the thinking."""
+
+    type: ClassVar[str] = "reasoning"
+    text: str
+    opaque: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallEvent(ToolCall):
+    """A tool call, complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class RefusalEvent:
+    """More of the model's own words of declining."""
+
+    type: ClassVar[str] = "refusal"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CitationEvent(Citation):
+    """A source that the answer leans on."""
+
+
+@dataclass(frozen=True, slots=True)
+class UsageEvent(Usage):
+    """Token counts so far; a later one replaces an earlier one field by field."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishEvent:
+    """The model stopped."""
+
+    type: ClassVar[str] = "finish"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledItem:
+    """One recalled memory, as a stream shows it."""
+
+    id: str
+    snippet: str
+    score: float
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecalledEvent:
+    """The turn recalled memories."""
+
+    type: ClassVar[str] = "recalled"
+    items: list[RecalledItem]
+
+
+@dataclass(frozen=True, slots=True)
+class RoutedEvent:
+    """The turn chose a model; sent again when it falls back to another."""
+
+    type: ClassVar[str] = "routed"
+    provider: str
+    model: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThinkingEvent:
+    """A step for a host's animation."""
+
+    type: ClassVar[str] = "thinking"
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class SearchingEvent:
+    """Searches that are being made."""
+
+    type: ClassVar[str] = "searching"
+    queries: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeEvent:
+    """A step of an agent or a phase of the turn: ``status`` is ``started``, ``finished`` or ``failed``."""
+
+    type: ClassVar[str] = "node"
+    name: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartEvent:
+    """What was shown so far is void: another model starts again from nothing."""
+
+    type: ClassVar[str] = "restart"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoneEvent:
+    """The turn succeeded; nothing follows."""
+
+    type: ClassVar[str] = "done"
+    message_id: str
+    thread_id: str
+    turn_id: str
+    degraded: bool
+    usage: Usage
+    elapsed_ms: int
+    provider: str | None = None
+    model: str | None = None
+    cost: int | None = None
+    first_token_ms: int | None = None
+
+
+Event = Union[
+    StartedEvent,
+    TextEvent,
+    ReasoningEvent,
+    ToolCallEvent,
+    RefusalEvent,
+    CitationEvent,
+    UsageEvent,
+    FinishEvent,
+    RecalledEvent,
+    RoutedEvent,
+    ThinkingEvent,
+    SearchingEvent,
+    NodeEvent,
+    RestartEvent,
+    DoneEvent,
+]
+
+
+# --- set-up -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Tokens of the context by section; what a section does not use flows to the others."""
+
+    profile: int = 600
+    semantic: int = 1500
+    episodic: int = 1500
+    procedural: int = 400
+    entities: int = 300
+    history: int = 300
+    total: int = 5000
+    #: The most tokens of the whole prompt; ``None`` where nobody knows it.
+    window: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """One identity in front of every model."""
+
+    name: str = "Syntra"
+    tone: str = "clear, friendly and concise"
+    instructions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPolicy:
+    """How often and how patiently models are called; ``None`` leaves a default as it is."""
+
+    #: The most calls in all, over every model.
+    max_attempts: int | None = None
+    #: The most calls to one model.
+    max_per_target: int | None = None
+    #: Seconds before the first retry of the same model, doubled for each further one.
+    backoff: float | None = None
+    #: The longest wait in seconds that is accepted, also when a server asks for a longer one.
+    max_wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderConfig:
+    """A model server: one that is known by ``name`` (``openai``, ``anthropic``, ``gemini``, …), or any other at ``base_url``.
+
+    ``api_key`` never shows in a repr. ``models`` are those that may be called, in order of preference; ``dialect`` is ``chat``,
+    ``responses``, ``anthropic``, ``gemini`` or ``ollama`` and by default that of the known server, else ``chat``.
+    """
+
+    name: str
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    models: Sequence[str] | None = None
+    dialect: str | None = None
+    timeout: Timeouts | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Deadlines of a server in seconds; ``None`` leaves a default as it is."""
+
+    connect: float | None = None
+    first_token: float | None = None
+    between_chunks: float | None = None
+    total: float | None = None
+
+
+# --- reports ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """Tokens of a text; ``exact`` when the model's own tokenizer counted."""
+
+    tokens: int
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHealth:
+    """How a model has done lately."""
+
+    model: str
+    available: bool
+    failure_rate: float
+    first_token_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """A report on store, embedder and models."""
+
+    ready: bool
+    embedder: str
+    models: list[ModelHealth]
+    store_error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an index has come: ``path`` is the file that is being read, ``None`` at the end."""
+
+    done: int
+    total: int
+    chunks: int
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that was left out or lost something, and why."""
+
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What indexing a folder did, in files and in chunks."""
+
+    new: int
+    changed: int
+    unchanged: int
+    gone: int
+    chunks_written: int
+    chunks_removed: int
+    skipped: list[Skipped]
+    notes: list[Skipped]

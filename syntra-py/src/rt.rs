@@ -1,0 +1,134 @@
+//! The module's own tokio runtime.
+//!
+//! A runtime that is never stopped calls into an interpreter that is being taken down, and after `os.fork` its threads do not exist
+//! in the child. So this one is stopped by `atexit`, with the GIL released, and the child of a fork begins a new one.
+
+use pyo3::prelude::*;
+use std::future::Future;
+use std::sync::RwLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ThreadId;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Notify;
+
+static RUNTIME: RwLock<Option<(Handle, Option<Runtime>)>> = RwLock::new(None);
+static GENERATION: AtomicU64 = AtomicU64::new(0);
+static CLOSED: AtomicBool = AtomicBool::new(false);
+static CLOSING: Notify = Notify::const_new();
+/// The thread whose signal handlers Python runs.
+static MAIN: RwLock<Option<ThreadId>> = RwLock::new(None);
+
+/// How long a Ctrl-C may go unnoticed in a blocking call.
+const SIGNAL_TICK: Duration = Duration::from_millis(50);
+/// How long the interpreter's exit waits for callbacks that are running.
+const EXIT_WAIT: Duration = Duration::from_secs(5);
+
+/// Counts forks: what was made in another generation belongs to the parent process.
+pub(crate) fn generation() -> u64 {
+    GENERATION.load(Ordering::Acquire)
+}
+
+/// The runtime's handle; the runtime starts when it is first asked for.
+pub(crate) fn handle() -> PyResult<Handle> {
+    let gone = || pyo3::exceptions::PyRuntimeError::new_err("syntra: the interpreter is shutting down");
+    if CLOSED.load(Ordering::Acquire) {
+        return Err(gone());
+    }
+    if let Some((handle, _)) = RUNTIME.read().map_err(|_| gone())?.as_ref() {
+        return Ok(handle.clone());
+    }
+    let mut runtime = RUNTIME.write().map_err(|_| gone())?;
+    if let Some((handle, _)) = runtime.as_ref() {
+        return Ok(handle.clone());
+    }
+    let workers = std::thread::available_parallelism().map_or(2, |n| n.get().clamp(1, 4));
+    let new = Builder::new_multi_thread().worker_threads(workers).enable_all().thread_name("syntra").build()?;
+    let handle = new.handle().clone();
+    *runtime = Some((handle.clone(), Some(new)));
+    Ok(handle)
+}
+
+/// Ends when the interpreter begins to exit.
+pub(crate) async fn closing() {
+    loop {
+        let notified = CLOSING.notified();
+        if CLOSED.load(Ordering::Acquire) {
+            return;
+        }
+        notified.await;
+    }
+}
+
+/// Waits for `future` with the GIL released; a signal that Python wants to handle (Ctrl-C) ends the wait and drops the future.
+pub(crate) fn block_on<F, T>(py: Python<'_>, future: F) -> PyResult<T>
+where
+    F: Future<Output = T> + Send,
+    T: Send,
+{
+    let handle = handle()?;
+    let on_main = MAIN.read().is_ok_and(|main| *main == Some(std::thread::current().id()));
+    py.detach(|| {
+        handle.block_on(async {
+            let mut future = std::pin::pin!(future);
+            let mut tick = tokio::time::interval(SIGNAL_TICK);
+            loop {
+                tokio::select! {
+                    biased;
+                    out = &mut future => return Ok(out),
+                    // A daemon thread must leave the runtime before it is taken down, and may not touch the interpreter then.
+                    _ = closing() => return Err(pyo3::exceptions::PyRuntimeError::new_err("syntra: the interpreter is shutting down")),
+                    _ = tick.tick(), if on_main => Python::attach(|py| py.check_signals())?,
+                }
+            }
+        })
+    })
+}
+
+/// For `atexit`: the interpreter is still whole. Waits, with the GIL released, until nothing of ours wants it any more.
+#[pyfunction]
+pub(crate) fn _shutdown(py: Python<'_>) {
+    CLOSED.store(true, Ordering::Release);
+    CLOSING.notify_waiters();
+    let runtime = RUNTIME.write().ok().and_then(|mut r| r.as_mut().and_then(|(_, runtime)| runtime.take()));
+    py.detach(|| {
+        if let Some(runtime) = runtime {
+            runtime.shutdown_timeout(EXIT_WAIT);
+        }
+        crate::deliver::stop();
+    });
+}
+
+/// For `os.register_at_fork(after_in_child=…)`: the runtime's threads are not here; it is forgotten and a new one made when needed.
+#[pyfunction]
+pub(crate) fn _after_fork() {
+    // Whoever held the lock is not in this process and will never let go: the old runtime is then found unusable, not waited for.
+    if let Ok(mut runtime) = RUNTIME.try_write() {
+        std::mem::forget(runtime.take());
+    }
+    if let Ok(mut main) = MAIN.try_write() {
+        *main = Some(std::thread::current().id());
+    }
+    crate::deliver::forget();
+    GENERATION.fetch_add(1, Ordering::AcqRel);
+}
+
+/// Registers the two hooks and notes the main thread.
+pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    let threading = py.import("threading")?;
+    let main = threading.call_method0("main_thread")?.getattr("ident")?;
+    if main.eq(threading.call_method0("get_ident")?)?
+        && let Ok(mut slot) = MAIN.write()
+    {
+        *slot = Some(std::thread::current().id());
+    }
+    py.import("atexit")?.call_method1("register", (module.getattr("_shutdown")?,))?;
+    let os = py.import("os")?;
+    if os.hasattr("register_at_fork")? {
+        let arguments = pyo3::types::PyDict::new(py);
+        arguments.set_item("after_in_child", module.getattr("_after_fork")?)?;
+        os.call_method("register_at_fork", (), Some(&arguments))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,275 @@
+"""Where a native module meets its interpreter: exit, fork, signals, cancellation, threads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+import syntra
+from syntra import AsyncSyntra, ProviderConfig, Scope, Syntra
+
+ME = Scope("acme", "ada")
+HANGING = {"models": {"m1": [{"pieces": ["begin"], "hang": True}]}}
+
+
+def python(code: str, *, timeout: float = 60, **env: str) -> subprocess.CompletedProcess[str]:
+    program = [sys.executable, "-c", textwrap.dedent(code)]
+    return subprocess.run(program, capture_output=True, text=True, timeout=timeout, env=os.environ | env)
+
+
+EXITS = {
+    "idle": """
+        import syntra
+        client = syntra.Syntra()
+        """,
+    "right after an await": """
+        import asyncio, syntra
+        async def main():
+            await syntra.AsyncSyntra().remember(syntra.Scope.local(), "x is y")
+        asyncio.run(main())
+        """,
+    "with a stream half read": """
+        import asyncio, syntra
+        class Own:
+            name, models = "mine", ["m1"]
+            async def stream(self, request):
+                for n in range(1000):
+                    yield str(n)
+                    await asyncio.sleep(0)
+        async def main():
+            stream = syntra.AsyncSyntra(providers=[Own()]).stream(syntra.Scope.local(), "hello")
+            async for event in stream:
+                if event.type == "text":
+                    break
+        asyncio.run(main())
+        """,
+    "with calls under way": """
+        import asyncio, syntra
+        client = syntra.AsyncSyntra()
+        async def main():
+            for n in range(20):
+                asyncio.ensure_future(client.remember(syntra.Scope.local(), f"number {n}"))
+            await asyncio.sleep(0)
+        asyncio.run(main())
+        """,
+    "with a daemon thread in a call": """
+        import threading, time, syntra
+        class Slow:
+            name, models = "mine", ["m1"]
+            def complete(self, request):
+                started.set()
+                time.sleep(0.2)
+                return "late"
+        started = threading.Event()
+        client = syntra.Syntra(providers=[Slow()])
+        threading.Thread(target=lambda: client.ask(syntra.Scope.local(), "hello"), daemon=True).start()
+        started.wait(20)
+        """,
+}
+
+
+@pytest.mark.parametrize("how", EXITS)
+def test_the_interpreter_exits_cleanly(how: str) -> None:
+    runs = int(os.environ.get("SYNTRA_EXIT_RUNS", "12"))
+    with ThreadPoolExecutor(4) as pool:
+        ended = list(pool.map(lambda _: python(EXITS[how]), range(runs)))
+    bad = [(e.returncode, e.stderr[-500:]) for e in ended if e.returncode != 0 or "panicked" in e.stderr]
+    assert not bad, f"{len(bad)} of {runs} exits were not clean: {bad[:3]}"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_fork_after_use_works_in_parent_and_child(tmp_path: Any) -> None:
+    ended = python(
+        f"""
+        import asyncio, os, sys, syntra
+        me = syntra.Scope.local()
+        client = syntra.Syntra({str(tmp_path)!r})
+        client.remember(me, "The bridge opens at noon.")
+        stream = client.stream(me, "When?")
+        pid = os.fork()
+        assert "noon" in client.ask(me, "When does the bridge open?").text
+        if pid == 0:
+            async def main():
+                client = syntra.AsyncSyntra()
+                await client.remember(me, "The ferry leaves at six.")
+                assert "six" in (await client.ask(me, "When does the ferry leave?")).text
+            asyncio.run(main())
+            try:
+                next(iter(stream))
+                sys.exit("the parent's stream must not be read here")
+            except syntra.CancelledError:
+                pass
+            sys.exit(0)
+        assert os.waitpid(pid, 0)[1] == 0, "the child failed"
+        assert [e.type for e in stream][-1] == "done"
+        """
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_multiprocessing_with_fork_works() -> None:
+    ended = python(
+        """
+        import multiprocessing, syntra
+        def work(n):
+            client = syntra.Syntra()
+            me = syntra.Scope.local()
+            client.remember(me, f"The answer is {n}.")
+            return client.ask(me, "What is the answer?").text
+        syntra.Syntra().health()
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            for n, text in enumerate(pool.map(work, range(4))):
+                assert str(n) in text, text
+        """
+    )
+    assert ended.returncode == 0, ended.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ")
+def test_ctrl_c_ends_a_sync_call_and_a_sync_stream(mock: Any) -> None:
+    server = mock(HANGING)
+    with Syntra(providers=[ProviderConfig("alpha", base_url=server.base_url("alpha"), models=["m1"])]) as client:
+        for call in (lambda: client.ask(ME, "hello"), lambda: list(client.stream(ME, "hello"))):
+            asked = len(server.log())
+
+            def interrupt() -> None:
+                server.wait_for(lambda log: len(log) > asked)
+                os.kill(os.getpid(), signal.SIGINT)
+
+            thread = threading.Thread(target=interrupt)
+            thread.start()
+            begun = time.monotonic()
+            with pytest.raises(KeyboardInterrupt):
+                call()
+            thread.join()
+            assert time.monotonic() - begun < 20
+        client.close()
+        server.wait_for(lambda log: all(entry["aborted"] for entry in log))
+
+
+def test_asyncio_cancel_closes_the_connection_upstream(mock: Any) -> None:
+    server = mock(HANGING)
+
+    async def main() -> None:
+        alpha = ProviderConfig("alpha", base_url=server.base_url("alpha"), models=["m1"])
+        async with AsyncSyntra(providers=[alpha]) as client:
+            async def read() -> None:
+                async for event in client.stream(ME, "hello"):
+                    if event.type == "text":
+                        began.set()
+
+            began = asyncio.Event()
+            reading = asyncio.create_task(read())
+            await asyncio.wait_for(began.wait(), 20)
+            asking = asyncio.create_task(client.ask(ME, "hello"))
+            await asyncio.to_thread(server.wait_for, lambda log: len(log) == 2)
+            for task in (reading, asking):
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            await asyncio.to_thread(server.wait_for, lambda log: all(entry["aborted"] for entry in log))
+
+    asyncio.run(main())
+
+
+def test_timeouts_of_asyncio_work(mock: Any) -> None:
+    server = mock(HANGING)
+
+    async def main() -> None:
+        alpha = ProviderConfig("alpha", base_url=server.base_url("alpha"), models=["m1"])
+        async with AsyncSyntra(providers=[alpha]) as client:
+            with pytest.raises(asyncio.TimeoutError):
+                await asyncio.wait_for(client.ask(ME, "hello"), 0.2)
+
+    asyncio.run(main())
+
+
+def test_threads_share_a_client_and_run_beside_each_other() -> None:
+    inside = threading.Barrier(4, timeout=20)
+
+    class Together:
+        name, models = "mine", ["m1"]
+
+        def complete(self, request: syntra.Request) -> str:
+            inside.wait()  # passes only when four calls are inside at once
+            return "met"
+
+    with Syntra(providers=[Together()]) as client, ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda n: client.ask(ME, f"hello {n}", recall=False, remember=False).text, range(4)))
+    assert answers == ["met"] * 4
+
+
+def test_a_hundred_streams_at_once() -> None:
+    class Own:
+        name, models = "mine", ["m1"]
+
+        async def stream(self, request: syntra.Request) -> Any:
+            for n in range(20):
+                yield f"{n} "
+                await asyncio.sleep(0)
+
+    async def main() -> None:
+        async with AsyncSyntra(providers=[Own()]) as client:
+            async def one() -> str:
+                return "".join([t async for t in client.stream(ME, "go", recall=False, remember=False).texts()])
+
+            texts = await asyncio.gather(*(one() for _ in range(100)))
+            assert set(texts) == {"".join(f"{n} " for n in range(20))}
+
+    asyncio.run(main())
+
+
+def test_a_closed_client_says_so() -> None:
+    client = Syntra()
+    client.close()
+    client.close()
+    with pytest.raises(syntra.CancelledError, match="closed"):
+        client.health()
+
+
+def test_errors_survive_pickling() -> None:
+    error = syntra.RateLimitError("slow down", provider="p", retry_after=1.5)
+    back = pickle.loads(pickle.dumps(error))
+    assert (type(back), back.message, back.retry_after, back.provider) == (syntra.RateLimitError, "slow down", 1.5, "p")
+
+
+def test_wrong_arguments_are_named() -> None:
+    with Syntra() as client:
+        with pytest.raises(TypeError, match="temprature"):
+            client.ask(ME, "hello", temprature=1)  # type: ignore[call-arg]
+        with pytest.raises(TypeError, match="Scope"):
+            client.memory_stats("ada")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="data_directory"):
+        Syntra(data_directory="x")  # type: ignore[call-arg]
+    with pytest.raises(syntra.ConfigError, match="base_url"):
+        Syntra(providers=[ProviderConfig("unheard-of")])
+
+
+def test_a_key_never_shows() -> None:
+    provider = ProviderConfig("openai", api_key="sk-secret-123")
+    assert "sk-secret" not in repr(provider)
+    with Syntra(providers=[provider]) as client:
+        assert "sk-secret" not in repr(client)
+
+
+def test_from_env_takes_the_usual_variables(tmp_path: Any) -> None:
+    code = """
+        import syntra
+        print(",".join(syntra.Syntra.from_env().providers()))
+        """
+    ended = python(code, OPENAI_API_KEY="sk-x", ANTHROPIC_API_KEY="sk-y", SYNTRA_DATA_DIR=str(tmp_path))
+    assert ended.returncode == 0, ended.stderr
+    assert {"openai", "anthropic"} <= set(ended.stdout.strip().split(","))
+    assert any(tmp_path.iterdir()), "its memory is in the folder"
