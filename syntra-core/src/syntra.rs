@@ -3,6 +3,7 @@
 use crate::chat::{Message, Request, Response, ResponseBuilder, Scope};
 use crate::clock::{Clock, SystemClock};
 use crate::context::{self, Budget, ContextBuilder, DefaultContextBuilder};
+use crate::documents::{DirectoryIndexer, DocumentStats, IndexProgress, IndexReport};
 use crate::embed::{Embedder, StaticEmbedder};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::RetryPolicy;
@@ -21,7 +22,7 @@ use futures::StreamExt as _;
 use serde::Serialize;
 use std::collections::HashMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -195,6 +196,38 @@ impl Syntra {
         // The predicate runs as entries are met; a lookup never returns one that it condemns.
         let _ = self.rooms.traces.invalidate_entries_if(move |(scope, _), _| *scope == owner);
         Ok(erased)
+    }
+
+    /// Reads the documents in the folder `path` into the memory of `scope`: all of them, or those of `only` (files and folders relative to
+    /// it). Only what is new or changed is written, and what is gone is forgotten. `progress` hears of each file before it is read.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when `path` is no folder; a file that cannot be read is in the report.
+    pub async fn index_directory(
+        &self,
+        scope: &Scope,
+        path: impl AsRef<Path>,
+        only: &[String],
+        progress: impl FnMut(IndexProgress) + Send,
+    ) -> Result<IndexReport> {
+        let indexer = DirectoryIndexer::new(self.rooms.memories.clone()).with_only(only);
+        indexer.index(scope, path, progress).await
+    }
+
+    /// What is indexed in the scope.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub async fn document_stats(&self, scope: &Scope) -> Result<DocumentStats> {
+        DirectoryIndexer::new(self.rooms.memories.clone()).stats(scope).await
+    }
+
+    /// Forgets what was indexed from the folder `path`; how many chunks there were.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub async fn remove_directory(&self, scope: &Scope, path: impl AsRef<Path>) -> Result<u64> {
+        DirectoryIndexer::new(self.rooms.memories.clone()).remove(scope, path).await
     }
 
     /// Creates a thread; with an `id` of the caller's, returns the one that is there.

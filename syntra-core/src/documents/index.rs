@@ -3,7 +3,7 @@
 use super::chunk::{ChunkOptions, chunk};
 use super::extract::extract_text;
 use super::plan::{self, ContentHash, FoundFile, IndexPlan, Skipped};
-use super::{FileKind, plan as make_plan};
+use super::{FileKind, plan_within as make_plan};
 use crate::chat::Scope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{Memories, Memory, MemorySource, MemoryType, NewMemory, Page};
@@ -26,6 +26,7 @@ const PAGE: u64 = 500;
 pub struct DirectoryIndexer {
     memories: Memories,
     options: ChunkOptions,
+    only: Vec<String>,
 }
 
 /// How far an index has come.
@@ -85,10 +86,21 @@ struct Known {
     mixed: bool,
 }
 
+impl std::fmt::Display for IndexReport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { new, changed, unchanged, gone, chunks_written, .. } = self;
+        write!(f, "{new} new, {changed} changed, {unchanged} unchanged, {gone} gone; {chunks_written} chunks written")?;
+        if !self.skipped.is_empty() {
+            write!(f, "; {} skipped", self.skipped.len())?;
+        }
+        Ok(())
+    }
+}
+
 impl DirectoryIndexer {
     /// An indexer that writes to `memories`, with the default chunk sizes.
     pub fn new(memories: Memories) -> Self {
-        Self { memories, options: ChunkOptions::default() }
+        Self { memories, options: ChunkOptions::default(), only: Vec::new() }
     }
 
     /// Sets the chunk sizes. Files that are indexed already keep theirs until they change.
@@ -99,6 +111,13 @@ impl DirectoryIndexer {
         options.validate()?;
         self.options = options;
         Ok(self)
+    }
+
+    /// Reads only these files and folders (relative to the folder that is indexed, `/` between their parts); what else is indexed
+    /// of it stays as it is. None means all.
+    pub fn with_only<S: Into<String>>(mut self, only: impl IntoIterator<Item = S>) -> Self {
+        self.only = only.into_iter().map(Into::into).collect();
+        self
     }
 
     /// Brings the index of the folder at `path` up to date: reads what is new or changed, forgets what is gone, leaves the rest alone.
@@ -125,7 +144,10 @@ impl DirectoryIndexer {
                 (path.clone(), ContentHash::from_hex(if whole { k.hash.as_str() } else { "" }))
             })
             .collect();
-        let IndexPlan { new, changed, unchanged, gone, skipped } = blocking(move || make_plan(&root, &hashes)).await?;
+        let IndexPlan { new, changed, unchanged, gone, skipped } = {
+            let only = self.only.clone();
+            blocking(move || make_plan(&root, &only, &hashes)).await?
+        };
 
         let mut report = IndexReport { unchanged, gone: gone.len(), skipped, ..IndexReport::default() };
         let total = new.len() + changed.len();

@@ -14,4 +14,4 @@ pub use chunk::{Chunk, ChunkOptions, chunk};
 pub use extract::{Extracted, extract_text};
 pub use index::{DirectoryIndexer, DocumentStats, IndexProgress, IndexReport};
 pub use kind::FileKind;
-pub use plan::{ContentHash, FoundFile, IndexPlan, MAX_FILE_BYTES, Skipped, plan};
+pub use plan::{ContentHash, FoundFile, IndexPlan, MAX_FILE_BYTES, Skipped, plan, plan_within};

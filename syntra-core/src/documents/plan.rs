@@ -101,12 +101,35 @@ pub struct IndexPlan {
 /// # Errors
 /// [`ErrorKind::NotFound`] when `dir` is no folder that can be read; [`crate::ErrorKind::LimitReached`] for more than 50,000 files.
 pub fn plan(dir: &Path, known: &BTreeMap<String, ContentHash>) -> Result<IndexPlan> {
+    plan_within(dir, &[], known)
+}
+
+/// As [`plan`], of the files and folders `only` alone (paths relative to `dir`, `/` between their parts; none means all). What is
+/// known beside them is left as it is.
+///
+/// # Errors
+/// As [`plan`]; [`ErrorKind::NotFound`] when one of `only` is not there.
+pub fn plan_within(dir: &Path, only: &[String], known: &BTreeMap<String, ContentHash>) -> Result<IndexPlan> {
     let root = root(dir)?;
-    let mut walk = Walk { root: &root, known, plan: IndexPlan::default(), seen: BTreeMap::new() };
+    if let Some(missing) = only.iter().find(|path| !root.join(path).exists()) {
+        let problem = format!("there is no {missing:?} in {}: give paths relative to the folder", dir.display());
+        return Err(Error::new(ErrorKind::NotFound, problem));
+    }
+    let mut walk = Walk { root: &root, only, known, plan: IndexPlan::default(), seen: BTreeMap::new() };
     walk.folder(&root, "", 0)?;
     let Walk { mut plan, seen, .. } = walk;
-    plan.gone = known.keys().filter(|path| !seen.contains_key(*path)).cloned().collect();
+    let gone = known.keys().filter(|path| selected(only, path) && !seen.contains_key(*path));
+    plan.gone = gone.cloned().collect();
     Ok(plan)
+}
+
+/// Whether `path` is one of `only` or lies below one.
+fn selected(only: &[String], path: &str) -> bool {
+    only.is_empty() || only.iter().any(|o| path == o || below(path, o))
+}
+
+fn below(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder.trim_end_matches('/')).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// The folder's own place, links resolved.
@@ -136,6 +159,7 @@ pub(super) fn read(location: &Path) -> std::io::Result<Vec<u8>> {
 
 struct Walk<'a> {
     root: &'a Path,
+    only: &'a [String],
     known: &'a BTreeMap<String, ContentHash>,
     plan: IndexPlan,
     /// Every path that exists, whether it could be read or not.
@@ -173,6 +197,11 @@ impl Walk<'_> {
             }
             let path = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
             let Ok(file_type) = entry.file_type() else { continue };
+            // A folder on the way to one of `only` has to be entered.
+            let on_the_way = file_type.is_dir() && self.only.iter().any(|o| below(o, &path));
+            if !on_the_way && !selected(self.only, &path) {
+                continue;
+            }
             if file_type.is_dir() {
                 if SKIPPED_FOLDERS.contains(&name) {
                     continue;
@@ -245,6 +274,30 @@ mod tests {
 
     fn paths(files: &[FoundFile]) -> Vec<&str> {
         files.iter().map(|f| f.path.as_str()).collect()
+    }
+
+    #[test]
+    fn only_what_is_selected_is_planned_and_the_rest_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        for (path, text) in
+            [("README.md", "# a"), ("docs/b.md", "b"), ("docs/deep/c.md", "c"), ("docs2/d.md", "d"), ("e.md", "e")]
+        {
+            let place = dir.path().join(path);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            fs::write(place, text).unwrap();
+        }
+        let known = BTreeMap::from([
+            ("docs/gone.md".to_owned(), ContentHash::of(b"x")),
+            ("elsewhere.md".to_owned(), ContentHash::of(b"y")),
+        ]);
+        let only = ["README.md".to_owned(), "docs".to_owned()];
+        let plan = plan_within(dir.path(), &only, &known).unwrap();
+        assert_eq!(paths(&plan.new), ["README.md", "docs/b.md", "docs/deep/c.md"]);
+        assert_eq!(plan.gone, ["docs/gone.md"]);
+        let deep = plan_within(dir.path(), &["docs/deep".to_owned()], &BTreeMap::new()).unwrap();
+        assert_eq!(paths(&deep.new), ["docs/deep/c.md"]);
+        let missing = plan_within(dir.path(), &["nowhere".to_owned()], &known).unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -152,8 +152,8 @@ async fn corridor(turn: &mut Turn, out: &stream::Emitter) -> Result<Answered> {
     let context = build(turn, &recalled, &history)?;
     let prepared = Prepared { question, analysis, history, recalled, context };
     let outcome = match plan(turn, &prepared)? {
-        Some((plan, request)) => answer(turn, out, &prepared, plan, request).await?,
-        None => extract(turn, out, &prepared, "No model is configured").await,
+        Choice::Models(plan, request) => answer(turn, out, &prepared, plan, *request).await?,
+        Choice::Memory(why) => extract(turn, out, &prepared, why).await,
     };
     save::save(turn, prepared, outcome).await
 }
@@ -299,18 +299,41 @@ fn likely_counter(turn: &Turn) -> Arc<dyn TokenCounter> {
     context::counter_for(&model)
 }
 
-/// plan: which models, in which order, and why. `None` when there is no model at all and memory may answer.
-fn plan(turn: &mut Turn, prepared: &Prepared) -> Result<Option<(Plan, Request)>> {
+/// Who answers.
+enum Choice {
+    /// The models of a plan.
+    Models(Plan, Box<Request>),
+    /// Memory alone, and why.
+    Memory(&'static str),
+}
+
+const NO_MODEL: &str = "No model is configured";
+const NONE_ANSWERS: &str = "No model could be reached";
+
+/// plan: which models, in which order, and why.
+fn plan(turn: &mut Turn, prepared: &Prepared) -> Result<Choice> {
     let from = turn.elapsed();
     let request = turn.ask.request(prepared.context.messages.clone());
-    if turn.rooms.targets.is_empty() && turn.ask.model.is_none() && turn.rooms.extractive_fallback {
-        return Ok(None);
+    let memory_may = turn.rooms.extractive_fallback && turn.ask.model.is_none();
+    if turn.rooms.targets.is_empty() && memory_may {
+        return Ok(Choice::Memory(NO_MODEL));
     }
     let query = route_query(turn, &request, prepared);
-    let plan = turn.rooms.router.plan(&query, &turn.rooms.fleet())?;
-    turn.trace.plan = Some(plan.clone());
+    let fleet = turn.rooms.health.snapshot(&turn.rooms.targets);
+    let planned = turn.rooms.router.plan(&query, &fleet);
     turn.span("planning", from);
-    Ok(Some((plan, request)))
+    match planned {
+        Ok(plan) => {
+            turn.trace.plan = Some(plan.clone());
+            Ok(Choice::Models(plan, Box::new(request)))
+        }
+        // Every model that could answer is being left alone for failing: that is as good as none answering.
+        Err(error) if memory_may && error.kind() == ErrorKind::Overloaded => {
+            turn.trace.warnings.push(format!("no model to call: {error}"));
+            Ok(Choice::Memory(NONE_ANSWERS))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn route_query(turn: &Turn, request: &Request, prepared: &Prepared) -> RouteQuery {
@@ -391,7 +414,7 @@ async fn answer(
         Some(error) if error.retry() == Retry::Never => Err(error),
         Some(error) => {
             turn.trace.warnings.push(format!("no model answered: {error}"));
-            Ok(extract(turn, out, prepared, "No model could be reached").await)
+            Ok(extract(turn, out, prepared, NONE_ANSWERS).await)
         }
     }
 }
@@ -448,8 +471,9 @@ async fn extract(turn: &mut Turn, out: &stream::Emitter, prepared: &Prepared, wh
 }
 
 impl Rooms {
+    /// The fleet as it is known, without taking the one probe of a target that is cooling down.
     pub(crate) fn fleet(&self) -> Fleet {
-        self.health.snapshot(&self.targets)
+        Fleet { targets: self.targets.iter().map(|t| (t.clone(), self.health.of(t))).collect() }
     }
 
     /// What `usage` costs at `target`: what the provider said, else the catalogue's price; `None` when nobody knows.
