@@ -407,3 +407,15 @@ async fn a_call_that_stays_silent_ends_with_the_stream() {
     drop(stream);
     assert_eq!(provider.open_streams(), 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn yesterday_is_that_of_the_users_time_zone() {
+    let builder = || Syntra::builder().in_memory();
+    let syntra = builder().time_zone("Asia/Tokyo").unwrap().build().unwrap();
+    // In Tokyo it is the 3rd already.
+    let now = "2026-03-02T20:00:00Z".parse().unwrap();
+    let answer = ask(&syntra, Ask::new("What did I do yesterday?").with_now(now)).await;
+    let time = answer.trace.analysis.clone().unwrap().time.unwrap();
+    assert_eq!(time.from.to_string(), "2026-03-01T15:00:00Z");
+    assert_eq!(builder().time_zone("Mars/Olympus").unwrap_err().kind(), ErrorKind::InvalidInput);
+}

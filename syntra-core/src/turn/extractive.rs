@@ -31,15 +31,16 @@ pub(super) fn extract(question: &str, analysis: &QueryAnalysis, memories: &[(Mem
     let stemmer = Stemmer::create(Algorithm::English);
     let wanted: HashSet<String> =
         analysis.keywords.iter().map(|k| stemmer.stem(&k.to_lowercase()).into_owned()).collect();
+    let asked = fold(question);
     let best = memories.first().map_or(0.0, |(_, score)| *score);
     let mut passages: Vec<(f32, usize, String)> = Vec::new();
     for (rank, (memory, score)) in memories.iter().enumerate() {
         // What was asked before is no answer to it.
-        if is_echo(question, &memory.text) {
+        if is_echo(&asked, &memory.text) {
             continue;
         }
         let title = memory.title.as_deref().unwrap_or_default();
-        let Some((text, coverage)) = best_passage(&stemmer, &wanted, title, &memory.text) else { continue };
+        let Some((text, coverage)) = best_passage(&stemmer, &wanted, &asked, title, &memory.text) else { continue };
         if coverage < COVERAGE {
             continue;
         }
@@ -89,35 +90,151 @@ fn stems<'a>(stemmer: &'a Stemmer, text: &'a str) -> impl Iterator<Item = String
     text.unicode_words().map(|w| stemmer.stem(&w.to_lowercase()).into_owned())
 }
 
-fn is_echo(question: &str, text: &str) -> bool {
-    let fold = |s: &str| s.unicode_words().map(str::to_lowercase).collect::<Vec<_>>();
-    text.trim_end().ends_with('?') || fold(question) == fold(text)
+fn fold(text: &str) -> Vec<String> {
+    text.unicode_words().map(str::to_lowercase).collect()
 }
 
-/// The run of whole lines or sentences around the one that holds most of `wanted`, and the share of `wanted` that it and
-/// the title hold.
-fn best_passage(stemmer: &Stemmer, wanted: &HashSet<String>, title: &str, text: &str) -> Option<(String, f32)> {
-    let units: Vec<&str> = text
-        .split('\n')
-        .flat_map(|line| line.split_sentence_bounds())
-        .map(str::trim)
-        .filter(|unit| !unit.is_empty())
-        .collect();
+/// Whether `text` is a question itself, or the question that was asked.
+fn is_echo(question: &[String], text: &str) -> bool {
+    text.trim_end().ends_with('?') || (!question.is_empty() && fold(text) == question)
+}
+
+/// Whether `unit` holds the whole question: a document that shows how it is asked does not answer it.
+fn quotes(question: &[String], unit: &str) -> bool {
+    question.len() > 3 && fold(unit).windows(question.len()).any(|window| window == question)
+}
+
+/// A piece of a text that can be quoted: a sentence of a paragraph, or a row of a list or table.
+struct Unit {
+    text: String,
+    /// Rows and sentences after it that belong to the same paragraph may be quoted with it.
+    paragraph: usize,
+}
+
+/// The quotable pieces of `text`, in order. Wrapped lines are joined; code, headings and rules are left out.
+fn units(text: &str) -> Vec<Unit> {
+    let mut units: Vec<Unit> = Vec::new();
+    let mut paragraph = 0;
+    let mut prose = String::new();
+    let mut fenced = false;
+    let close = |prose: &mut String, paragraph: usize, units: &mut Vec<Unit>| {
+        let sentences = prose.split_sentence_bounds().map(str::trim).filter(|s| !s.is_empty());
+        units.extend(sentences.map(|s| Unit { text: s.to_owned(), paragraph }));
+        prose.clear();
+    };
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if trimmed.starts_with("```") {
+            fenced = !fenced;
+        }
+        let is_row = trimmed.starts_with(['|', '-', '*', '+'])
+            || trimmed.split_once(". ").is_some_and(|(n, _)| n.parse::<u8>().is_ok());
+        let is_rule = trimmed.chars().all(|c| matches!(c, '-' | '=' | '|' | ':' | ' ' | '*'));
+        if fenced
+            || line.starts_with("    ")
+            || trimmed.starts_with('#')
+            || trimmed.starts_with("```")
+            || is_rule
+            || is_row
+        {
+            close(&mut prose, paragraph, &mut units);
+            paragraph += 1;
+            if is_row && !is_rule && !fenced && !line.starts_with("    ") {
+                let cells: Vec<&str> = trimmed.trim_matches('|').split(" | ").map(str::trim).collect();
+                units.push(Unit { text: cells.join(": "), paragraph });
+            }
+        } else {
+            if !prose.is_empty() {
+                prose.push(' ');
+            }
+            prose.push_str(trimmed);
+        }
+    }
+    close(&mut prose, paragraph, &mut units);
+    units
+}
+
+/// The run of sentences from the one that holds most of `wanted`, and the share of `wanted` that it and the title hold.
+fn best_passage(
+    stemmer: &Stemmer,
+    wanted: &HashSet<String>,
+    question: &[String],
+    title: &str,
+    text: &str,
+) -> Option<(String, f32)> {
+    let units: Vec<Unit> = units(text).into_iter().filter(|unit| !quotes(question, &unit.text)).collect();
     let hits: Vec<HashSet<String>> =
-        units.iter().map(|unit| stems(stemmer, unit).filter(|s| wanted.contains(s)).collect()).collect();
+        units.iter().map(|unit| stems(stemmer, &unit.text).filter(|s| wanted.contains(s)).collect()).collect();
     let (first, _) = hits.iter().enumerate().max_by(|a, b| a.1.len().cmp(&b.1.len()).then(b.0.cmp(&a.0)))?;
-    let mut passage = units.get(first)?.chars().take(PASSAGE_CHARS).collect::<String>();
+    let start = units.get(first)?;
+    let mut passage = start.text.chars().take(PASSAGE_CHARS).collect::<String>();
     let mut found: HashSet<&String> = hits.get(first)?.iter().collect();
     for (unit, hit) in units.iter().zip(&hits).skip(first + 1) {
-        if passage.chars().count() + unit.chars().count() + 1 > PASSAGE_CHARS {
+        if unit.paragraph != start.paragraph || passage.chars().count() + unit.text.chars().count() + 1 > PASSAGE_CHARS
+        {
             break;
         }
         passage.push(' ');
-        passage.push_str(unit);
+        passage.push_str(&unit.text);
         found.extend(hit);
     }
     let title_hits: Vec<String> = stems(stemmer, title).filter(|s| wanted.contains(s)).collect();
     found.extend(&title_hits);
     let coverage = if wanted.is_empty() { 0.0 } else { found.len() as f32 / wanted.len() as f32 };
     Some((passage, coverage))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::{MemoryType, NewMemory};
+    use jiff::{Timestamp, tz::TimeZone};
+
+    fn ask(question: &str, texts: &[&str]) -> Extract {
+        let now = Timestamp::UNIX_EPOCH;
+        let analysis = crate::query::analyse(question, now, &TimeZone::UTC);
+        let memories: Vec<(Memory, f32)> = texts
+            .iter()
+            .enumerate()
+            .map(|(n, text)| {
+                (
+                    Memory::from_new(n.to_string(), NewMemory::new(MemoryType::Semantic, *text), now),
+                    1.0 - n as f32 * 0.1,
+                )
+            })
+            .collect();
+        extract(question, &analysis, &memories, "No model")
+    }
+
+    #[test]
+    fn quotes_the_sentence_that_answers_and_cites_it() {
+        let text = "The pump is red.\nIt was serviced by Ines\nin March. The valve is blue.";
+        let extract = ask("Who serviced the pump?", &[text]);
+        assert!(
+            extract.text.contains("It was serviced by Ines in March.") || extract.text.contains("The pump is red."),
+            "{}",
+            extract.text
+        );
+        assert_eq!(extract.citations.len(), 1);
+        assert_eq!(extract.used, ["0"]);
+    }
+
+    #[test]
+    fn rows_of_tables_are_quoted_whole_and_code_never() {
+        let text = "# Failures\n\n| what | then |\n|---|---|\n| the pump fails | the spare pump starts |\n\n    pump.fail() // the pump fails\n";
+        let extract = ask("What happens when the pump fails?", &[text]);
+        assert!(extract.text.contains("the pump fails: the spare pump starts [1]"), "{}", extract.text);
+    }
+
+    #[test]
+    fn a_text_that_only_shows_the_question_is_no_answer() {
+        let texts = ["run ask \"How does the pump work?\" to see.", "How does the pump work?"];
+        assert!(ask("How does the pump work?", &texts).citations.is_empty());
+    }
+
+    #[test]
+    fn what_does_not_fit_is_not_quoted() {
+        assert!(ask("Who won the regatta?", &["The pump is red."]).used.is_empty());
+        assert!(ask("Who won the regatta?", &[]).text.contains("nothing in memory"));
+    }
 }
