@@ -19,7 +19,7 @@ pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights};
 pub use signals::{Candidate, Signal, Signals, Strategy};
 pub use text::TextAnalyzer;
 pub(crate) use text::{code_words, is_code, words};
-pub use vector::FlatIndex;
+pub use vector::{FlatIndex, HnswIndex};
 
 use crate::chat::Role;
 use crate::error::Result;

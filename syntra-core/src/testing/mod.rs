@@ -10,6 +10,7 @@ mod memory_store;
 mod provider;
 mod scripted;
 mod thread_store;
+mod vector_index;
 
 pub use clock::FakeClock;
 pub use dialect::{DialectFixture, dialect_conformance, fold, stream_events};
@@ -18,3 +19,4 @@ pub use memory_store::memory_store_conformance;
 pub use provider::{provider_conformance, provider_failure_conformance};
 pub use scripted::{Script, ScriptedProvider};
 pub use thread_store::thread_store_conformance;
+pub use vector_index::vector_index_conformance;

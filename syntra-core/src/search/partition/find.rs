@@ -98,13 +98,18 @@ fn newest(
     keep: &Keep<'_>,
     kind: Option<MemoryType>,
 ) -> Vec<Candidate> {
-    let mut best: std::collections::BinaryHeap<std::cmp::Reverse<(i128, u32)>> = Default::default();
-    for (slot, doc) in partition.slots.iter().enumerate() {
+    let mut best: std::collections::BinaryHeap<std::cmp::Reverse<(jiff::Timestamp, u32)>> = Default::default();
+    // The newest mostly came last: from the end on, nearly all others are turned away at the first comparison.
+    for (slot, doc) in partition.slots.iter().enumerate().rev() {
         let Some(doc) = doc else { continue };
-        if kind.is_some_and(|kind| kind != doc.kind) || !keep.slot(slot as u32) {
+        let entry = std::cmp::Reverse((doc.at(), slot as u32));
+        if kind.is_some_and(|kind| kind != doc.kind)
+            || (best.len() >= query.limit && best.peek().is_some_and(|oldest| entry >= *oldest))
+            || !keep.slot(slot as u32)
+        {
             continue;
         }
-        best.push(std::cmp::Reverse((doc.at().as_nanosecond(), slot as u32)));
+        best.push(entry);
         if best.len() > query.limit {
             best.pop();
         }

@@ -12,7 +12,7 @@ mod tests;
 use super::bm25::Bm25Index;
 use super::graph::EntityGraph;
 use super::text::TextAnalyzer;
-use super::vector::{FlatIndex, normalised};
+use super::vector::{HnswIndex, normalised};
 use super::{Candidate, IndexDocument, SearchQuery, Strategy, VectorIndex};
 use crate::error::Result;
 use conversation::Conversation;
@@ -20,6 +20,10 @@ use document::Document;
 use find::Memo;
 use std::collections::HashMap;
 use std::sync::Mutex;
+
+/// From how many vectors on a graph is kept beside the exact scan, see `docs/ranking.md`: a scan of fewer is as quick, never wrong
+/// and costs nothing to build.
+const GRAPH_FROM: usize = 200_000;
 
 /// The indexes over the memories of one user.
 ///
@@ -52,7 +56,7 @@ pub struct Partition {
     free: Vec<u32>,
     by_id: HashMap<Box<str>, u32>,
     words: Bm25Index,
-    vectors: FlatIndex,
+    vectors: HnswIndex,
     graph: EntityGraph,
     conversations: Vec<Conversation>,
     conversation_ids: HashMap<Box<str>, u32>,
@@ -81,7 +85,7 @@ impl Partition {
             free: Vec::new(),
             by_id: HashMap::new(),
             words: Bm25Index::default(),
-            vectors: FlatIndex::new(dimensions),
+            vectors: HnswIndex::starting_at(dimensions, GRAPH_FROM),
             graph: EntityGraph::default(),
             conversations: Vec::new(),
             conversation_ids: HashMap::new(),

@@ -50,7 +50,7 @@ impl Default for DefaultWeights {
         Self {
             keyword: 0.4,
             keyword_documents: 0.5,
-            keyword_code: 0.5,
+            keyword_code: 0.6,
             own: 0.5,
             window: 0.5,
             conversation: 0.3,

@@ -1,9 +1,13 @@
 //! Vector indexes behind [`crate::search::VectorIndex`]: an exact scan and a graph.
 
 mod flat;
+mod hnsw;
 mod kernel;
+#[cfg(test)]
+mod tests;
 
 pub use flat::FlatIndex;
+pub use hnsw::HnswIndex;
 pub(crate) use kernel::dot;
 
 use crate::error::{Error, Result};

@@ -1,0 +1,44 @@
+//! Both indexes against the conformance suite, and the graph's recall against the scan.
+
+use super::{FlatIndex, HnswIndex};
+use crate::search::VectorIndex;
+use crate::testing::vector_index_conformance;
+
+/// Vectors in a few hundred clusters, the same every time.
+pub(super) fn cloud(count: usize, dimensions: usize) -> Vec<Vec<f32>> {
+    let mut state = 7u64;
+    let mut next = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    let centres: Vec<Vec<f32>> = (0..200).map(|_| (0..dimensions).map(|_| next()).collect()).collect();
+    (0..count).map(|i| centres[i % 200].iter().map(|x| x + 0.6 * next()).collect()).collect()
+}
+
+#[test]
+fn flat_keeps_the_contract() {
+    vector_index_conformance(|dimensions| Box::new(FlatIndex::new(dimensions)), 1.0).unwrap();
+}
+
+#[test]
+fn hnsw_keeps_the_contract() {
+    vector_index_conformance(|dimensions| Box::new(HnswIndex::new(dimensions)), 0.95).unwrap();
+}
+
+#[test]
+fn the_quantised_scan_finds_what_the_exact_one_does() {
+    let vectors = cloud(4_000, 64);
+    let mut index = FlatIndex::new(64);
+    for (key, vector) in vectors.iter().enumerate() {
+        index.upsert(key as u32, vector).unwrap();
+    }
+    let (mut same, mut all) = (0, 0);
+    for query in vectors.iter().step_by(211) {
+        let quick = index.search(query, 10, None).unwrap();
+        // Asking for half of them all is answered in full precision.
+        let exact = index.search(query, 2_000, None).unwrap();
+        same += quick.iter().filter(|found| exact[..10].contains(found)).count();
+        all += 10;
+    }
+    assert!(same * 1000 >= all * 995, "{same} of {all}");
+}
