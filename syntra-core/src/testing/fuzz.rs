@@ -3,6 +3,7 @@
 
 use super::dialect::{fold, stream_events};
 use crate::chat::{Event, Message, Request};
+use crate::documents::{ChunkOptions, FileKind, chunk, extract_text};
 use crate::embed::StaticEmbedder;
 use crate::provider::anthropic::Anthropic;
 use crate::provider::gemini::Gemini;
@@ -197,6 +198,29 @@ pub fn wordpiece(bytes: &[u8]) {
     }
 }
 
+/// Documents: text out of the bytes of a file, cut into chunks that hold everything, in order, within their size. The first byte
+/// chooses the kind, the second the size.
+pub fn document(bytes: &[u8]) {
+    let [kind, size, rest @ ..] = bytes else { return };
+    let kinds = [FileKind::Text, FileKind::Markdown, FileKind::Code, FileKind::Data, FileKind::Html];
+    let kind = kinds.get(usize::from(*kind) % kinds.len()).copied().unwrap_or(FileKind::Text);
+    let Ok(found) = extract_text(rest, kind) else { return };
+    let max = usize::from(*size) + 1;
+    let options = ChunkOptions { max_chars: max, overlap: max / 5, sentence_window: max / 10 };
+    let text = found.text;
+    let mut covered = 0;
+    for piece in chunk(&text, kind, &options) {
+        assert_eq!(text.get(piece.start..piece.end), Some(piece.text.as_str()), "a chunk is a slice of its text");
+        assert!(piece.text.chars().count() <= max, "a chunk of more than {max} characters");
+        let gap = text.get(covered.min(piece.start)..piece.start).unwrap_or_default();
+        assert!(gap.trim().is_empty(), "left out: {gap:?}");
+        assert!(piece.end > covered, "chunks go forward");
+        covered = piece.end;
+    }
+    let rest = text.get(covered..).unwrap_or_default();
+    assert!(rest.trim().is_empty(), "left out at the end: {rest:?}");
+}
+
 /// What mutations of a target's input should start from; empty for a name that there is not.
 pub fn seed(name: &str) -> &'static str {
     super::fuzz_seeds::seed(name)
@@ -225,6 +249,7 @@ pub const ALL: &[(&str, Target)] = &[
     ("advice", advice),
     ("question", question),
     ("wordpiece", wordpiece),
+    ("document", document),
 ];
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ pub(super) fn seed(name: &str) -> &'static str {
         "sse" | "ndjson" | "json" => FRAMES,
         "failure" | "words" | "advice" => ERRORS,
         "question" | "wordpiece" => QUESTION,
+        "document" => DOCUMENT,
         _ => "",
     }
 }
@@ -99,3 +100,8 @@ const ERRORS: &str = concat!(
 
 const QUESTION: &str = "My sister Ada moved to Lyon on 2023-05-03.\nHow nice!\nWhere did she live in May, three weeks ago, or \
                         le 14 juillet? Schreib mir `vec.sort()` 東京 🍵 a[0]";
+
+const DOCUMENT: &str = concat!(
+    "\u{1}\u{20}# Tea\n\nSteep it. Drink it – 茶 🍵!\n\n## Cold\n\n- ice\n- <b>lemon</b>\n\n```rust\nfn main() {}\n```\n",
+    "<html><h1>A</h1><p>Words &amp; words</p><table><tr><td>1</td></tr></table></html>\na,b\n1,2\n",
+);
