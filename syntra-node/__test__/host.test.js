@@ -2,6 +2,9 @@
 // Providers and embedders written in JavaScript.
 
 const assert = require('node:assert/strict')
+const { mkdtempSync, rmSync, writeFileSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
 const { test } = require('node:test')
 const { setTimeout: sleep } = require('node:timers/promises')
 const { DecodeError, EmbeddingError, QuotaExhaustedError, Syntra, SyntraError, TransientError } = require('..')
@@ -166,6 +169,19 @@ test('an embedder is asked in batches and finds', async (t) => {
   assert.equal((await syntra.health()).embedder, 'axes')
   const bad = await open(t, { embedder: { model: 'bad', dimensions: 2, embed: async (texts) => texts.map(() => [0, 0]) } })
   await assert.rejects(bad.embed(['cat']), EmbeddingError)
+})
+
+test('progress of indexing is heard, in order and before the end', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'syntra-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  for (const n of [0, 1, 2]) writeFileSync(join(folder, `f${n}.txt`), `The number of file ${n} is ${n * 7}.\n`)
+  const syntra = await open(t, {})
+  const heard = []
+  await syntra.indexDirectory(me, folder, { onProgress: (progress) => heard.push(progress.path) })
+  assert.deepEqual(heard, ['f0.txt', 'f1.txt', 'f2.txt', undefined])
+  const enough = new Error('enough')
+  const failing = syntra.indexDirectory({ org: 'acme', user: 'bob' }, folder, { onProgress: () => { throw enough } })
+  await assert.rejects(failing, (error) => error.cause === enough)
 })
 
 test('many questions at once to a JavaScript provider', async (t) => {

@@ -112,7 +112,8 @@ async function call(syntra, action, scope, given) {
     case 'forget':
     case 'memories': return syntra[action](scope, ids)
     case 'list_memories': return syntra.listMemories(scope, { ...options, filter })
-    case 'index_directory': return syntra.indexDirectory(scope, path)
+    case 'index_directory': return syntra.indexDirectory(scope, path, { only: options.only })
+    case 'remove_directory': return syntra.removeDirectory(scope, path)
     case 'history': {
       const { thread: _, ...asked } = options
       return syntra.history(scope, thread, asked)
@@ -122,6 +123,7 @@ async function call(syntra, action, scope, given) {
     case 'delete_thread': return syntra[camel(action)](scope, id)
     case 'create_thread':
     case 'threads': return syntra[camel(action)](scope, options)
+    case 'document_stats':
     case 'memory_stats':
     case 'erase': return syntra[camel(action)](scope)
     case 'count_tokens': return syntra.countTokens(model, text)

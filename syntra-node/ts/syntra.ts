@@ -6,7 +6,7 @@ import { Host } from './host'
 import { native, type NativeEngine } from './native'
 import { TurnStream } from './stream'
 import type {
-  Abortable, Answer, AskOptions, Erased, Filter, Health, IndexReport, Memory, MemoryOptions, MemoryPatch, MemoryStats, Message,
+  Abortable, Answer, AskOptions, DocumentStats, Erased, Filter, Health, IndexReport, Memory, MemoryOptions, MemoryPatch, MemoryStats, Message,
   NewMemory, Page, Plan, Progress, Provider, ProviderConfig, Recall, Remembered, Request, Response, Scope, Strategy, SyntraOptions, Target,
   Thread, ThreadMessage, TokenCount, Trace,
 } from './types'
@@ -201,19 +201,32 @@ export class Syntra {
     return (await this.#call('erase', { scope }, options)) as Erased
   }
 
-  /** Reads the documents below `path` into memory; only what is new or changed is written, what is gone is forgotten. */
+  /**
+   * Reads the documents in the folder `path` into memory: all, or those of `only` (files and folders relative to it). Only what is new or
+   * changed is written, and what is gone is forgotten. `onProgress` hears of each file before it is read; what it throws ends the call.
+   */
   async indexDirectory(
     scope: Scope,
     path: string,
-    options: { onProgress?: (progress: Progress) => void } & Abortable = {},
+    options: { only?: string[]; onProgress?: (progress: Progress) => void } & Abortable = {},
   ): Promise<IndexReport> {
-    const { onProgress, signal } = options
+    const { only, onProgress, signal } = options
     const progress = onProgress === undefined ? undefined : this.#host.addProgress(onProgress)
     try {
-      return (await this.#call('index_directory', { scope, path, progress }, { signal })) as IndexReport
+      return (await this.#call('index_directory', { scope, path, only, progress }, { signal })) as IndexReport
     } finally {
       if (progress !== undefined) this.#host.remove(progress)
     }
+  }
+
+  /** Forgets what was indexed of the folder `path`; how many chunks that were. */
+  async removeDirectory(scope: Scope, path: string, options: Abortable = {}): Promise<number> {
+    return (await this.#call('remove_directory', { scope, path }, options)) as number
+  }
+
+  /** What is indexed. */
+  async documentStats(scope: Scope, options: Abortable = {}): Promise<DocumentStats> {
+    return (await this.#call('document_stats', { scope }, options)) as DocumentStats
   }
 
   /** Creates a thread; with an `id` of the caller's, returns the one that is there. */

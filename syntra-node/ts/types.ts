@@ -285,6 +285,8 @@ export interface ModelHealth { model: string; available: boolean; firstTokenMs?:
 export interface Health { ready: boolean; storeError?: string; embedder: string; models: ModelHealth[] }
 /** How far an index has come: `path` is the file that is being read, absent at the end. */
 export interface Progress { done: number; total: number; path?: string; chunks: number }
+/** What is indexed: files, chunks, and chunks by folder. */
+export interface DocumentStats { documents: number; chunks: number; folders: { [folder: string]: number } }
 /** A file that was left out or lost something, and why. */
 export interface Skipped { path: string; reason: string }
 /** What indexing a folder did, in files and in chunks. */

@@ -299,7 +299,14 @@ def test_progress_of_indexing_is_heard(tmp_path: Any) -> None:
     for n in range(3):
         (tmp_path / f"f{n}.txt").write_text(f"The number of file {n} is {n * 7}.\n")
     heard: list[syntra.Progress] = []
+
+    def stop(progress: syntra.Progress) -> None:
+        raise InterruptedError("enough")
+
     with Syntra() as client:
         client.index_directory(ME, tmp_path, progress=heard.append)
         assert client.memory_stats(ME).total >= 3
-    assert len(heard) >= 3
+        assert [p.path for p in heard] == ["f0.txt", "f1.txt", "f2.txt", None], "in order, and all of it before the call returns"
+        with pytest.raises(syntra.SyntraError, match="enough") as caught:
+            client.index_directory(Scope("acme", "bob"), tmp_path, progress=stop)
+        assert isinstance(caught.value.__cause__, InterruptedError)

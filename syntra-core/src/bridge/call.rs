@@ -1,15 +1,22 @@
 //! One method call: JSON in, JSON out.
 
+use super::host::ask;
 use super::words::{
-    Append, AskParams, Complete, Count, History, Ids, Items, Listing, NewThread, Nothing, One, RecallParams, Scoped,
-    Supersede, Texts, Threads, Turned, Update, read,
+    Append, AskParams, Complete, Count, Directory, History, Ids, Index, Items, Listing, NewThread, Nothing, One,
+    RecallParams, Scoped, Supersede, Texts, Threads, Turned, Update, read,
 };
-use super::{Batches, Bridged};
+use super::{Batches, Bridged, Host};
+use crate::documents::{IndexProgress, IndexReport};
 use crate::error::{Error, Result};
 use crate::turn::Trace;
 use serde::Serialize;
 use serde_json::{Value, json};
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc::{self, error::TrySendError};
+
+/// Steps of an index that may wait for a slow listener.
+const TOLD: usize = 256;
 
 /// Every method of [`call`], and `stream`, which is [`stream`]: what a binding has to offer.
 pub const METHODS: &[&str] = &[
@@ -19,11 +26,13 @@ pub const METHODS: &[&str] = &[
     "count_tokens",
     "create_thread",
     "delete_thread",
+    "document_stats",
     "embed",
     "erase",
     "forget",
     "health",
     "history",
+    "index_directory",
     "list_memories",
     "memories",
     "memory_stats",
@@ -32,6 +41,7 @@ pub const METHODS: &[&str] = &[
     "providers",
     "recall",
     "remember",
+    "remove_directory",
     "stream",
     "supersede",
     "thread",
@@ -114,6 +124,22 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
             let p: Scoped = read(method, params)?;
             text(&syntra.erase(&p.scope).await?)
         }
+        "index_directory" => {
+            let p: Index = read(method, params)?;
+            let listener = p.progress.clone().zip(bridged.host.clone());
+            match listener {
+                None => text(&syntra.index_directory(&p.scope, &p.path, &p.only, |_| {}).await?),
+                Some((object, host)) => text(&indexed(bridged, &p, &object, &host).await?),
+            }
+        }
+        "document_stats" => {
+            let p: Scoped = read(method, params)?;
+            text(&syntra.document_stats(&p.scope).await?)
+        }
+        "remove_directory" => {
+            let p: Directory = read(method, params)?;
+            text(&syntra.remove_directory(&p.scope, &p.path).await?)
+        }
         "create_thread" => {
             let p: NewThread = read(method, params)?;
             text(&syntra.create_thread(&p.scope, p.id.as_deref(), p.title.as_deref()).await?)
@@ -171,6 +197,42 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
 pub async fn stream(bridged: &Bridged, params: &str) -> Result<Batches> {
     let (scope, ask) = read::<AskParams>("stream", params)?.into_parts();
     Ok(Batches::new(bridged.syntra.stream(&scope, ask)?))
+}
+
+/// Indexes and tells `object` of the progress, in order and all of it before the end. What it raises is the call's error.
+async fn indexed(bridged: &Bridged, index: &Index, object: &str, host: &Arc<dyn Host>) -> Result<IndexReport> {
+    let (sender, mut receiver) = mpsc::channel(TOLD);
+    let indexing = async {
+        // A listener that is slower than the disk misses steps between, never the last.
+        let mut last = None;
+        let progress = |progress: IndexProgress| {
+            last = match sender.try_send(progress) {
+                Err(TrySendError::Full(progress)) => Some(progress),
+                _ => None,
+            };
+        };
+        let report = bridged.syntra.index_directory(&index.scope, &index.path, &index.only, progress).await;
+        if let Some(progress) = last {
+            let _ = sender.send(progress).await;
+        }
+        drop(sender);
+        report
+    };
+    let telling = async {
+        while let Some(progress) = receiver.recv().await {
+            let told = async { ask::<Value>(host, object, "progress", &json_of(&progress)?).await }.await;
+            if let Err(error) = told {
+                // Otherwise the indexing would wait for room that never comes.
+                receiver.close();
+                return Err(error);
+            }
+        }
+        Ok(())
+    };
+    let (report, told): (_, Result<()>) = futures::join!(indexing, telling);
+    let report = report?;
+    told?;
+    Ok(report)
 }
 
 fn explained(trace: &Trace) -> Result<Value> {

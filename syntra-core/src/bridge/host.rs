@@ -82,7 +82,13 @@ fn host_error(object: &str, error: &Value) -> Error {
     out.with_provider(object)
 }
 
-async fn ask<T: DeserializeOwned>(host: &Arc<dyn Host>, object: &str, method: &str, argument: &Value) -> Result<T> {
+/// Calls `method` of the host's `object` and reads its reply.
+pub(super) async fn ask<T: DeserializeOwned>(
+    host: &Arc<dyn Host>,
+    object: &str,
+    method: &str,
+    argument: &Value,
+) -> Result<T> {
     let reply = host.call(object, method, argument.to_string()).await?;
     let mut reply: Value = serde_json::from_str(&reply).map_err(|e| undecodable(object, method, &e))?;
     if let Some(error) = reply.get("error") {

@@ -215,6 +215,24 @@ pub(super) struct Listing {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Index {
+    pub(super) scope: Scope,
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) only: Vec<String>,
+    /// The host's object that hears of the progress.
+    pub(super) progress: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Directory {
+    pub(super) scope: Scope,
+    pub(super) path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct NewThread {
     pub(super) scope: Scope,
     pub(super) id: Option<String>,

@@ -15,6 +15,7 @@ from ._options import ask_params, id_list, memory_filter, memory_items, params, 
 from ._stream import Stream
 from ._types import (
     Answer,
+    DocumentStats,
     Erased,
     Health,
     IndexReport,
@@ -174,18 +175,32 @@ class Syntra(Base):
         return decode(Erased, self._call("erase", params(scope)))
 
     def index_directory(
-        self, scope: Scope, path: str | PathLike[str], *, progress: Callable[[Progress], Any] | None = None
+        self,
+        scope: Scope,
+        path: str | PathLike[str],
+        *,
+        only: Sequence[str | PathLike[str]] | None = None,
+        progress: Callable[[Progress], Any] | None = None,
     ) -> IndexReport:
-        """Reads the documents below ``path`` into memory; only what is new or changed is written, what is gone is forgotten.
+        """Reads the documents in the folder ``path`` into memory: all, or those of ``only`` (files and folders relative to it).
 
-        ``progress`` hears of each file, on another thread.
+        Only what is new or changed is written, and what is gone is forgotten. ``progress`` hears of each file before it is read, on
+        another thread; what it raises ends the call.
         """
         name = None if progress is None else self._dispatcher.add_progress(lambda p: progress(decode(Progress, p)))
         try:
-            report = self._call("index_directory", params(scope, path=fspath(path), progress=name))
+            report = self._call("index_directory", params(scope, path=fspath(path), only=only, progress=name))
         finally:
             self._dispatcher.remove(name)
         return decode(IndexReport, report)
+
+    def remove_directory(self, scope: Scope, path: str | PathLike[str]) -> int:
+        """Forgets what was indexed of the folder ``path``; how many chunks that were."""
+        return int(self._call("remove_directory", params(scope, path=fspath(path))))
+
+    def document_stats(self, scope: Scope) -> DocumentStats:
+        """What is indexed."""
+        return decode(DocumentStats, self._call("document_stats", params(scope)))
 
     def create_thread(self, scope: Scope, id: str | None = None, *, title: str | None = None) -> Thread:
         """Creates a thread; with an ``id`` of the caller's, returns the one that is there."""

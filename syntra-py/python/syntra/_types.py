@@ -866,6 +866,15 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True)
+class DocumentStats:
+    """What is indexed: files, chunks, and chunks by folder."""
+
+    documents: int
+    chunks: int
+    folders: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """A file that was left out or lost something, and why."""
 

@@ -217,6 +217,12 @@ async fn take(syntra: &Syntra, step: &Step, with: &Value) -> Outcome {
         "list_memories" => json!(syntra.list_memories(&scope, &words::filter(with)?, words::page(with)).await?),
         "memory_stats" => json!(syntra.memory_stats(&scope).await?),
         "erase" => json!(syntra.erase(&scope).await?),
+        "index_directory" => {
+            let only: Vec<String> = with.get("only").map(words::read).transpose()?.unwrap_or_default();
+            json!(syntra.index_directory(&scope, text("path"), &only, |_| {}).await?)
+        }
+        "remove_directory" => json!(syntra.remove_directory(&scope, text("path")).await?),
+        "document_stats" => json!(syntra.document_stats(&scope).await?),
         "create_thread" => {
             json!(syntra.create_thread(&scope, with["id"].as_str(), with["title"].as_str()).await?)
         }
