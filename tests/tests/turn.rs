@@ -164,6 +164,8 @@ async fn without_a_model_an_unknown_thing_is_admitted() {
     assert!(answer.turn.degraded);
     assert!(answer.text.contains("nothing in memory"), "{}", answer.text);
     assert!(answer.citations.is_empty());
+    let statement = ask(&syntra(&[]), "The regatta of 1907 was rained off.").await;
+    assert!(statement.text.contains("is remembered"), "{}", statement.text);
 }
 
 #[tokio::test(start_paused = true)]
@@ -242,6 +244,20 @@ async fn abandoned_attempts_are_on_the_one_bill() {
     let wasted_calls = a.calls() as u64;
     assert_eq!(answer.usage().input_tokens, Some(50 + 100 * wasted_calls));
     assert_eq!(answer.turn.cost, Some(NanoDollars::from_nanos(5 + 7 * wasted_calls)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn small_talk_goes_to_the_model_with_the_profile_alone() {
+    let provider = ScriptedProvider::always("p", Script::text("Hello Ada!"));
+    let syntra = syntra(&[&provider]);
+    ask(&syntra, "My name is Ada.").await;
+    syntra
+        .remember(&ada(), vec![NewMemory::new(MemoryType::Semantic, "Hello is a greeting in English.")])
+        .await
+        .unwrap();
+    let answer = ask(&syntra, "Hello!").await;
+    let kinds: Vec<MemoryType> = answer.trace.recalled.iter().map(|m| m.kind).collect();
+    assert_eq!(kinds, [MemoryType::Profile]);
 }
 
 #[tokio::test(start_paused = true)]

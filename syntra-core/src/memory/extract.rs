@@ -78,8 +78,10 @@ pub fn extract_facts(text: &str) -> Vec<ExtractedFact> {
     if text.len() > 4_000 || text.contains("```") {
         return facts;
     }
-    for sentence in text.split('\n').flat_map(|line| line.split_sentence_bounds()).map(str::trim) {
-        if sentence.ends_with('?') || sentence.starts_with(['"', '“', '\'', '>']) || sentence.len() > 300 {
+    let sentences = text.split('\n').flat_map(|line| line.split_sentence_bounds()).map(str::trim);
+    // A question is no statement in any of its clauses.
+    for sentence in sentences.filter(|s| !s.ends_with('?')).flat_map(clauses) {
+        if sentence.starts_with(['"', '“', '\'', '>']) || sentence.len() > 300 {
             continue;
         }
         let straight = sentence.replace('’', "'");
@@ -106,6 +108,23 @@ pub fn extract_facts(text: &str) -> Vec<ExtractedFact> {
         }
     }
     facts
+}
+
+/// The statements that a sentence joins: `My name is Ada and I live in Lisbon.` makes two.
+fn clauses(sentence: &str) -> Vec<&str> {
+    static JOINT: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r"(?i)(?:,\s*|;\s*|,?\s+)(?:and|but)\s+(?:i\b|my\b)").ok());
+    let Some(joint) = JOINT.as_ref() else { return vec![sentence] };
+    let mut out = Vec::new();
+    let mut rest = sentence;
+    while let Some(found) = joint.find(rest) {
+        // The pronoun belongs to the clause that it begins.
+        let pronoun = found.as_str().rfind(char::is_whitespace).map_or(found.end(), |at| found.start() + at + 1);
+        out.push(&rest[..found.start()]);
+        rest = &rest[pronoun..];
+    }
+    out.push(rest);
+    out
 }
 
 #[cfg(test)]
@@ -138,6 +157,15 @@ mod tests {
         ] {
             assert_eq!(texts(said), [fact], "{said}");
         }
+    }
+
+    #[test]
+    fn joined_statements_are_told_apart() {
+        assert_eq!(
+            texts("My name is Ada and I live in Lisbon, but my dog is called Rex."),
+            ["The user's name is Ada.", "The user lives in Lisbon.", "The user's dog is called Rex."]
+        );
+        assert!(texts("Do you know that my name is Ada and I live in Lisbon?").is_empty());
     }
 
     #[test]

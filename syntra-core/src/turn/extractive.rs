@@ -2,7 +2,7 @@
 
 use crate::chat::Citation;
 use crate::memory::Memory;
-use crate::query::QueryAnalysis;
+use crate::query::{QueryAnalysis, QueryIntent};
 use rust_stemmers::{Algorithm, Stemmer};
 use std::collections::HashSet;
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -45,15 +45,19 @@ pub(super) fn extract(question: &str, analysis: &QueryAnalysis, memories: &[(Mem
             continue;
         }
         let relative = if best > 0.0 { (score / best).clamp(0.0, 1.0) } else { 0.0 };
-        passages.push((coverage + relative, rank, text));
+        passages.push((coverage * relative, rank, text));
     }
     passages.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     // The best passage answers; others are added only while they fit nearly as well.
-    let floor = passages.first().map_or(0.0, |p| p.0 * 0.7);
+    let floor = passages.first().map_or(0.0, |p| p.0 * 0.75);
     passages.retain(|p| p.0 >= floor);
     passages.truncate(PASSAGES);
     if passages.is_empty() {
-        let text = format!("{why}, and nothing in memory answers this.");
+        let is_statement = analysis.intent == QueryIntent::Conversation && !question.trim_end().ends_with('?');
+        let text = match is_statement {
+            true => format!("{why} to answer; what you say is remembered."),
+            false => format!("{why}, and nothing in memory answers this."),
+        };
         return Extract { text, citations: Vec::new(), used: Vec::new() };
     }
     let mut out =
@@ -139,7 +143,9 @@ fn units(text: &str) -> Vec<Unit> {
         {
             close(&mut prose, paragraph, &mut units);
             paragraph += 1;
-            if is_row && !is_rule && !fenced && !line.starts_with("    ") {
+            // A row that was torn where its chunk begins says nothing by itself.
+            let torn = trimmed.ends_with('|') && !trimmed.starts_with('|');
+            if is_row && !is_rule && !fenced && !torn && !line.starts_with("    ") {
                 let cells: Vec<&str> = trimmed.trim_matches('|').split(" | ").map(str::trim).collect();
                 units.push(Unit { text: cells.join(": "), paragraph });
             }
@@ -151,6 +157,10 @@ fn units(text: &str) -> Vec<Unit> {
         }
     }
     close(&mut prose, paragraph, &mut units);
+    // So does a sentence that lost its beginning there.
+    if units.len() > 1 && units.first().is_some_and(|u| u.text.starts_with(char::is_lowercase)) {
+        units.remove(0);
+    }
     units
 }
 

@@ -28,6 +28,7 @@ use crate::memory::{Memories, Memory, RecallRequest, Recalled};
 use crate::provider::Provider;
 use crate::query::{self, QueryAnalysis, Rewrite};
 use crate::router::{self, Catalogue, Fleet, FleetHealth, Intent, Plan, RouteOutcome, RouteQuery, Router, Target};
+use crate::search::Strategy;
 use crate::thread::{ThreadMessage, ThreadStore};
 use crate::voice::Persona;
 use futures::StreamExt as _;
@@ -204,10 +205,14 @@ async fn recall(
     out.emit(Event::Node { name: "recall".into(), status: NodeStatus::Started }).await;
     out.emit(Event::Searching { queries: vec![question.to_owned()] }).await;
     let from = turn.elapsed();
-    let request = RecallRequest::new(question)
+    let mut request = RecallRequest::new(question)
         .with_limit(turn.ask.recall_limit)
         .with_now(turn.now)
         .with_time_zone(turn.rooms.time_zone.clone());
+    // Small talk is answered knowing who speaks, and nothing more.
+    if !turn.trace.analysis.as_ref().is_none_or(|a| a.needs_memory) {
+        request = request.with_strategies([Strategy::Profile]);
+    }
     let recall = match turn.rooms.memories.recall(&turn.scope, request).await {
         Ok(recall) => recall,
         Err(error) => {

@@ -164,12 +164,7 @@ impl Trace {
             writeln!(out, "  left out: {:?} of {} tokens, {}", dropped.section, dropped.tokens, dropped.reason)?;
         }
         if let Some((counter, exact)) = &self.counter {
-            writeln!(
-                out,
-                "Prompt: {} tokens ({counter}, {})",
-                self.prompt_tokens,
-                if *exact { "exact" } else { "estimated" }
-            )?;
+            writeln!(out, "Prompt: {} tokens ({})", self.prompt_tokens, if *exact { counter } else { "estimated" })?;
         }
         if let Some(plan) = &self.plan {
             writeln!(out, "Models considered for {} ({:.0} % sure):", plan.intent.as_str(), plan.confidence * 100.0)?;
