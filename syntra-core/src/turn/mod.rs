@@ -4,7 +4,7 @@
 //! scope -> thread -> analyse -> recall -> build -> plan -> execute -> save
 //! ```
 //!
-//! Read [`run`] and you have read the system: each step is a function over owned types, is a span of the [`Trace`], and says what it
+//! Read `run` and you have read the system: each step is a function over owned types, is a span of the [`Trace`], and says what it
 //! does to the stream's reader. Rooms are called from here and know nothing of each other.
 
 mod ask;
