@@ -6,7 +6,7 @@ use crate::context::{self, Budget, ContextBuilder, DefaultContextBuilder};
 use crate::documents::{DirectoryIndexer, DocumentStats, IndexProgress, IndexReport};
 use crate::embed::{Embedder, StaticEmbedder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::RetryPolicy;
+use crate::exec::{Coalescer, RetryPolicy};
 use crate::memory::{
     Erased, Memories, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Recall, RecallRequest,
     Remembered, SqliteMemoryStore,
@@ -681,6 +681,7 @@ impl SyntraBuilder {
             persona: self.persona,
             budget: self.budget,
             policy: self.policy,
+            coalescer: Coalescer::new(),
             time_zone: self.time_zone,
             clock: self.clock,
             history_messages: self.history_messages,

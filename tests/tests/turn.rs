@@ -435,3 +435,42 @@ async fn yesterday_is_that_of_the_users_time_zone() {
     assert_eq!(time.from.to_string(), "2026-03-01T15:00:00Z");
     assert_eq!(builder().time_zone("Mars/Olympus").unwrap_err().kind(), ErrorKind::InvalidInput);
 }
+
+#[tokio::test(start_paused = true)]
+async fn fifty_identical_questions_at_once_cost_one_call() {
+    let usage = |cost| {
+        let mut usage = Usage::default();
+        (usage.input_tokens, usage.output_tokens) = (Some(10), Some(2));
+        usage.provider_cost = Some(NanoDollars::from_nanos(cost));
+        Event::Usage(usage)
+    };
+    let answer = vec![
+        Event::Text { text: "All ".into() },
+        Event::Text { text: "the same.".into() },
+        usage(9),
+        Event::Finish { reason: FinishReason::Stop },
+    ];
+    let provider = ScriptedProvider::stepped("p", vec![Script::Events(answer); 60]);
+    let syntra = syntra(&[&provider]);
+    let question = || Ask::new("Is it the same?").with_recall(false).with_remember(false);
+    let streams: Vec<_> = (0..50).map(|_| syntra.stream(&ada(), question()).unwrap().collect::<Vec<Event>>()).collect();
+    let all = tokio::spawn(futures::future::join_all(streams));
+    // Everybody is aboard before the first word comes.
+    for _ in 0..200 {
+        tokio::task::yield_now().await;
+    }
+    provider.step(1_000);
+    let all = all.await.unwrap();
+    assert_eq!(provider.calls(), 1);
+    let mut bill = NanoDollars::ZERO;
+    for events in &all {
+        assert_eq!(text_of(events), "All the same.");
+        let Some(Event::Done(done)) = events.last() else { panic!("{events:?}") };
+        bill += done.cost.unwrap();
+    }
+    assert_eq!(bill, NanoDollars::from_nanos(9));
+    // The same question again is a call of its own: nothing finished is replayed.
+    provider.step(1_000);
+    let again = syntra.stream(&ada(), question()).unwrap().collect::<Vec<Event>>().await;
+    assert_eq!((text_of(&again).as_str(), provider.calls()), ("All the same.", 2));
+}

@@ -1,11 +1,12 @@
 //! One call after another until content flows.
 
-use crate::chat::{Event, EventStream, Request, Routed, Usage};
+use super::{CallKey, Coalescer};
+use crate::chat::{Event, EventStream, Request, Routed, Scope, Usage};
 use crate::clock::Clock;
 use crate::error::{Attempt, Error, ErrorKind, Phase, Result, Retry};
 use crate::provider::Provider;
 use crate::router::{Plan, Planned, Target};
-use futures::StreamExt;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -39,6 +40,10 @@ impl Default for RetryPolicy {
 pub struct Execution {
     /// The targets in order.
     pub plan: Plan,
+    /// On whose behalf; calls of different organisations are never shared.
+    pub scope: Scope,
+    /// Joins this with identical calls in flight.
+    pub coalescer: Coalescer,
     /// The providers by name.
     pub providers: Arc<HashMap<String, Arc<dyn Provider>>>,
     /// The request; its model is set to each target's in turn.
@@ -67,6 +72,8 @@ pub struct AttemptRecord {
     pub elapsed_ms: u64,
     /// What it consumed, as far as the server said; an abandoned attempt is billed too.
     pub usage: Usage,
+    /// True when it read along with an identical call in flight, which bears the cost.
+    pub shared: bool,
 }
 
 /// What an execution yields.
@@ -110,10 +117,30 @@ enum Phases {
 
 struct Flow {
     stream: EventStream,
+    call: Call,
+}
+
+/// A call on its way.
+struct Call {
     target: Target,
     started: Duration,
     first_token: Option<Duration>,
     usage: Usage,
+    shared: bool,
+}
+
+impl Call {
+    fn record(self, now: Duration, error: Option<&Error>) -> AttemptRecord {
+        AttemptRecord {
+            target: self.target,
+            error: error.map(Error::kind),
+            message: error.map(|e| e.message().to_owned()),
+            first_token_ms: self.first_token.map(|at| millis(at.saturating_sub(self.started))),
+            elapsed_ms: millis(now.saturating_sub(self.started)),
+            usage: self.usage,
+            shared: self.shared,
+        }
+    }
 }
 
 struct Run {
@@ -198,39 +225,50 @@ impl Run {
         let started = self.execution.clock.monotonic();
         let mut request = self.execution.request.clone();
         request.model.clone_from(&planned.target.model);
-        let opened = match self.execution.providers.get(&planned.target.provider) {
-            None => {
-                Err(Error::new(ErrorKind::Config, format!("no provider named {:?} is set up", planned.target.provider))
-                    .with_retry(Retry::OtherTarget))
-            }
-            Some(provider) if self.execution.streaming => provider.stream(&request).await,
-            Some(provider) => provider
-                .complete(&request)
-                .await
-                .map(|response| futures::stream::iter(response.into_events().into_iter().map(Ok)).boxed()),
-        };
+        let (opened, shared) = self.open(&planned.target, request);
+        let mut call =
+            Call { target: planned.target.clone(), started, first_token: None, usage: Usage::default(), shared };
         let mut held = Vec::new();
-        let mut usage = Usage::default();
         let peeked = match opened {
             Err(error) => Err(error),
-            Ok(stream) => peek(stream, &mut held, &mut usage).await,
+            Ok(stream) => peek(stream, &mut held, &mut call.usage).await,
         };
-        let now = self.execution.clock.monotonic();
         match peeked {
             Ok(stream) => {
-                let routed = Routed {
-                    provider: planned.target.provider.clone(),
-                    model: planned.target.model.clone(),
-                    reason: self.reason(&planned),
-                };
-                self.queue.push_back(Ok(ExecutionUpdate::Event(Event::Routed(routed))));
-                let first_token = held.iter().any(Event::is_content).then_some(now);
-                self.queue.extend(held.into_iter().map(|event| Ok(ExecutionUpdate::Event(event))));
-                self.phase =
-                    Phases::Flowing(Box::new(Flow { stream, target: planned.target, started, first_token, usage }));
+                if held.iter().any(Event::is_content) {
+                    call.first_token = Some(self.execution.clock.monotonic());
+                }
+                let Target { provider, model } = call.target.clone();
+                let routed = Event::Routed(Routed { provider, model, reason: self.reason(&planned) });
+                let events = std::iter::once(routed).chain(held).map(|event| Ok(ExecutionUpdate::Event(event)));
+                self.queue.extend(events);
+                self.phase = Phases::Flowing(Box::new(Flow { stream, call }));
             }
-            Err(error) => self.failed_before_content(index, planned.target, error, started, usage),
+            Err(error) => self.failed_before_content(index, call, error),
         }
+    }
+
+    /// The stream of a call to `target`, begun or joined, and whether it was joined. Nothing is sent before it is polled.
+    fn open(&self, target: &Target, request: Request) -> (Result<EventStream>, bool) {
+        let Execution { providers, scope, coalescer, streaming, .. } = &self.execution;
+        let Some(provider) = providers.get(&target.provider).cloned() else {
+            let problem = format!("no provider named {:?} is set up", target.provider);
+            return (Err(Error::new(ErrorKind::Config, problem).with_retry(Retry::OtherTarget)), false);
+        };
+        let key = match CallKey::new(scope, &target.provider, &request, *streaming) {
+            Ok(key) => key,
+            Err(error) => return (Err(error), false),
+        };
+        let streaming = *streaming;
+        let begin = async move {
+            if streaming {
+                return provider.stream(&request).await;
+            }
+            let events = provider.complete(&request).await?.into_events();
+            Ok(futures::stream::iter(events.into_iter().map(Ok)).boxed())
+        };
+        let (stream, began) = coalescer.join(key, || futures::stream::once(begin).try_flatten().boxed());
+        (Ok(stream), !began)
     }
 
     fn reason(&self, planned: &Planned) -> String {
@@ -242,9 +280,9 @@ impl Run {
         }
     }
 
-    fn failed_before_content(&mut self, index: usize, target: Target, error: Error, started: Duration, usage: Usage) {
+    fn failed_before_content(&mut self, index: usize, call: Call, error: Error) {
+        self.failed(call, &error);
         let now = self.execution.clock.monotonic();
-        self.record(&target, &error, started, None, usage);
         let policy = &self.execution.policy;
         let wait = error.retry_after();
         let retry = error.retry();
@@ -268,59 +306,39 @@ impl Run {
         }
     }
 
-    fn record(
-        &mut self,
-        target: &Target,
-        error: &Error,
-        started: Duration,
-        first_token: Option<Duration>,
-        usage: Usage,
-    ) {
-        let elapsed_ms = millis(self.execution.clock.monotonic().saturating_sub(started));
+    /// Notes a failed call for the trace and for the final error.
+    fn failed(&mut self, call: Call, error: &Error) {
+        let record = call.record(self.execution.clock.monotonic(), Some(error));
         self.failures.push(Attempt {
-            provider: target.provider.clone(),
-            model: target.model.clone(),
+            provider: record.target.provider.clone(),
+            model: record.target.model.clone(),
             kind: error.kind(),
             message: error.message().to_owned(),
-            elapsed_ms,
+            elapsed_ms: record.elapsed_ms,
         });
-        self.queue.push_back(Ok(ExecutionUpdate::Attempt(AttemptRecord {
-            target: target.clone(),
-            error: Some(error.kind()),
-            message: Some(error.message().to_owned()),
-            first_token_ms: first_token.map(|at| millis(at.saturating_sub(started))),
-            elapsed_ms,
-            usage,
-        })));
+        self.queue.push_back(Ok(ExecutionUpdate::Attempt(record)));
     }
 
     fn flow(&mut self, mut flow: Box<Flow>, item: Option<Result<Event>>) {
         let now = self.execution.clock.monotonic();
         match item {
             Some(Ok(event)) => {
-                if flow.first_token.is_none() && event.is_content() {
-                    flow.first_token = Some(now);
+                if flow.call.first_token.is_none() && event.is_content() {
+                    flow.call.first_token = Some(now);
                 }
                 if let Event::Usage(usage) = &event {
-                    flow.usage.merge(usage);
+                    flow.call.usage.merge(usage);
                 }
                 self.queue.push_back(Ok(ExecutionUpdate::Event(event)));
                 self.phase = Phases::Flowing(flow);
             }
             Some(Err(error)) => {
                 let error = error.with_phase(Phase::AfterContent).with_retry(Retry::Never);
-                self.record(&flow.target, &error, flow.started, flow.first_token, flow.usage);
+                self.failed(flow.call, &error);
                 let attempts = std::mem::take(&mut self.failures);
                 self.queue.push_back(Err(error.with_attempts(attempts)));
             }
-            None => self.queue.push_back(Ok(ExecutionUpdate::Attempt(AttemptRecord {
-                target: flow.target,
-                error: None,
-                message: None,
-                first_token_ms: flow.first_token.map(|at| millis(at.saturating_sub(flow.started))),
-                elapsed_ms: millis(now.saturating_sub(flow.started)),
-                usage: flow.usage,
-            }))),
+            None => self.queue.push_back(Ok(ExecutionUpdate::Attempt(flow.call.record(now, None)))),
         }
     }
 

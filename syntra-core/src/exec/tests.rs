@@ -92,6 +92,8 @@ async fn run(streaming: bool, scripts: Vec<(&'static str, Vec<Call>)>) -> Seen {
         .collect();
     let mut updates = execute(Execution {
         plan: Plan::new(order, Vec::new(), Intent::QaRetrieval, 1.0),
+        scope: crate::chat::Scope::local(),
+        coalescer: Coalescer::new(),
         providers: Arc::new(providers),
         request: Request::new("", vec![Message::user("hello")]),
         streaming,

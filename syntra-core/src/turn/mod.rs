@@ -23,7 +23,7 @@ use crate::chat::{
 use crate::clock::Clock;
 use crate::context::{self, Budget, Context, ContextBuilder, ContextInput, TokenCounter};
 use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::exec::{AttemptRecord, Execution, ExecutionUpdate, RetryPolicy, execute};
+use crate::exec::{AttemptRecord, Coalescer, Execution, ExecutionUpdate, RetryPolicy, execute};
 use crate::memory::{Memories, Memory, RecallRequest, Recalled};
 use crate::provider::Provider;
 use crate::query::{self, QueryAnalysis, Rewrite};
@@ -52,6 +52,7 @@ pub(crate) struct Rooms {
     pub(crate) persona: Persona,
     pub(crate) budget: Budget,
     pub(crate) policy: RetryPolicy,
+    pub(crate) coalescer: Coalescer,
     pub(crate) time_zone: jiff::tz::TimeZone,
     pub(crate) clock: Arc<dyn Clock>,
     /// Messages of the thread that a turn reads back.
@@ -367,6 +368,8 @@ async fn answer(
     let intent = plan.intent;
     let mut updates = execute(Execution {
         plan,
+        scope: turn.scope.clone(),
+        coalescer: turn.rooms.coalescer.clone(),
         providers: turn.rooms.providers.clone(),
         request,
         streaming: turn.streaming,
@@ -437,7 +440,8 @@ fn cited(prepared: &Prepared, text: &str) -> Vec<Citation> {
         .collect()
 }
 
-/// Bills an attempt, tells the router how it went, and counts tokens where the server did not.
+/// Bills an attempt, tells the router how it went, and counts tokens where the server did not. A call that another bears is free, and
+/// says nothing that the other does not say.
 fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord, outcome: &Outcome, context: &Context) {
     if record.error.is_none() && record.usage.total_tokens().is_none() {
         let counter = context::counter_for(&record.target.model);
@@ -445,11 +449,18 @@ fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord, outc
         record.usage.output_tokens = Some(counter.count(&outcome.answer.text()) as u64);
         record.usage.estimated = true;
     }
+    if record.shared {
+        record.usage.provider_cost = None;
+    }
+    turn.trace.usage.add(&record.usage);
+    if record.shared {
+        turn.trace.attempts.push(record);
+        return;
+    }
     let cost = turn.rooms.cost(&record.target, &record.usage);
     if record.usage != Usage::default() {
         turn.trace.cost = turn.trace.cost.zip(cost).map(|(sum, cost)| sum + cost);
     }
-    turn.trace.usage.add(&record.usage);
     let mut observed = RouteOutcome::new(record.target.clone(), intent, Duration::from_millis(record.elapsed_ms));
     observed.error = record.error;
     observed.first_token = record.first_token_ms.map(Duration::from_millis);

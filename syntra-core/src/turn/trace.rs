@@ -179,7 +179,8 @@ impl Trace {
                 (None, Some(ms)) => format!("answered, first token after {ms} ms, all after {} ms", attempt.elapsed_ms),
                 (None, None) => format!("answered without content after {} ms", attempt.elapsed_ms),
             };
-            writeln!(out, "Called {}: {how}", attempt.target)?;
+            let shared = if attempt.shared { " (shared with an identical call)" } else { "" };
+            writeln!(out, "Called {}{shared}: {how}", attempt.target)?;
         }
         if self.degraded {
             writeln!(out, "No model answered: the text was extracted from memory")?;
