@@ -3,6 +3,7 @@
 //! May use [`crate::chat`], [`crate::error`], [`crate::embed`], [`crate::query`], [`crate::search`] and [`crate::storage`].
 
 mod extract;
+mod gather;
 mod recall;
 #[cfg(test)]
 mod recall_tests;
@@ -10,6 +11,7 @@ mod sqlite;
 mod types;
 
 pub use extract::{ExtractedFact, extract_facts};
+pub use gather::Gathered;
 pub use recall::{Memories, Recall, RecallRequest, Recalled, StrategyReport};
 pub use sqlite::{IndexUsage, SqliteMemoryStore};
 pub use types::{
@@ -17,6 +19,7 @@ pub use types::{
 };
 
 use crate::chat::Scope;
+use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::search::{Candidate, Filter, SearchQuery, Strategy};
 use async_trait::async_trait;
@@ -55,6 +58,24 @@ pub trait MemoryStore: Send + Sync + Debug + 'static {
     /// # Errors
     /// [`crate::ErrorKind::Storage`].
     async fn signals(&self, scope: &Scope, ids: &[String], query: &SearchQuery<'_>) -> Result<Vec<Candidate>>;
+
+    /// What `strategies` (each with the most that it returns, whatever [`SearchQuery::limit`] says) find together: each memory once,
+    /// at most `most`, the strategies taking turns, with every signal of [`MemoryStore::signals`]. A strategy that fails says so in
+    /// its report. As it is, it asks [`MemoryStore::recall`] and [`MemoryStore::signals`]; a store that finds all of it in one
+    /// place does better.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Storage`], when it is not a strategy that failed.
+    async fn gather(
+        &self,
+        scope: &Scope,
+        strategies: &[(Strategy, usize)],
+        query: &SearchQuery<'_>,
+        most: usize,
+        clock: &dyn Clock,
+    ) -> Result<Gathered> {
+        gather::one_by_one(self, scope, strategies, query, most, clock).await
+    }
 
     /// The memories with these ids that exist in the scope, in the order asked for; superseded ones too.
     ///

@@ -1,15 +1,12 @@
 //! Remembering and recalling: the embedder, the store's strategies side by side, and one ranking over what they find.
 
-use super::{Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered};
+use super::{Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered};
 use crate::chat::Scope;
 use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, QueryAnalysis};
-use crate::search::{
-    Candidate, Filter, HybridRanker, RankQuery, SearchQuery, Signal, Strategy, code_words, is_code, words,
-};
-use futures::future::join_all;
+use crate::search::{Filter, HybridRanker, RankQuery, SearchQuery, Signal, Strategy, code_words, is_code, words};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -153,7 +150,7 @@ pub struct Recall {
     pub before_dedup: usize,
     /// How many of them were different ones.
     pub after_dedup: usize,
-    /// How long each step took: `analyse`, `embed`, `strategies`, `signals`, `rank`, `fetch`.
+    /// How long each step took: `analyse`, `embed`, `strategies` (with the signals of what they found), `rank`, `fetch`.
     pub spans: Vec<(&'static str, Duration)>,
 }
 
@@ -241,30 +238,33 @@ impl Memories {
             now,
             limit: RELEVANCE_POOL.max(request.limit),
         };
-        let runs = request.strategies.iter().map(|strategy| self.run(scope, *strategy, &base, embed_error.as_ref()));
-        let (reports, found): (Vec<_>, Vec<_>) = join_all(runs).await.into_iter().unzip();
+        let runs: Vec<(Strategy, usize)> = request
+            .strategies
+            .iter()
+            .filter(|strategy| embed_error.is_none() || **strategy != Strategy::Vector)
+            .map(|strategy| (*strategy, pool(*strategy, base.limit)))
+            .collect();
+        let Gathered { mut reports, candidates } =
+            self.store.gather(scope, &runs, &base, MOST_CANDIDATES, &*self.clock).await?;
+        // The vector strategy fails with the embedder.
+        if let Some(error) = embed_error
+            && let Some(at) = request.strategies.iter().position(|s| *s == Strategy::Vector)
+        {
+            let strategy = Strategy::Vector;
+            let report = StrategyReport { strategy, found: 0, elapsed_us: 0, error: Some(error) };
+            reports.insert(at.min(reports.len()), report);
+        }
         if reports.iter().all(|r: &StrategyReport| r.error.is_some())
             && let Some(error) = reports.iter().find_map(|r| r.error.clone())
         {
             return Err(error);
         }
-        let before_dedup = found.iter().map(Vec::len).sum();
-        let mut union = union(found);
-        let after_dedup = union.len();
+        let before_dedup = reports.iter().map(|report| report.found).sum();
+        let after_dedup = candidates.len();
         watch.lap("strategies");
 
-        let ids: Vec<String> = union.iter().map(|c| c.id.clone()).collect();
-        let mut known: HashMap<String, Candidate> =
-            self.store.signals(scope, &ids, &base).await?.into_iter().map(|c| (c.id.clone(), c)).collect();
-        for candidate in &mut union {
-            if let Some(more) = known.remove(&candidate.id) {
-                candidate.signals = more.signals;
-            }
-        }
-        watch.lap("signals");
-
         let query = RankQuery { text: &request.text, analysis: &analysis, intent: analysis.intent, now };
-        let mut ranked = self.ranker.rank(&query, union);
+        let mut ranked = self.ranker.rank(&query, candidates);
         ranked.truncate(request.limit);
         watch.lap("rank");
 
@@ -346,33 +346,6 @@ impl Memories {
         self.store.stats(scope).await
     }
 
-    /// One strategy, timed; the vector strategy fails with the embedder.
-    async fn run(
-        &self,
-        scope: &Scope,
-        strategy: Strategy,
-        base: &SearchQuery<'_>,
-        embed_error: Option<&Error>,
-    ) -> (StrategyReport, Vec<Candidate>) {
-        let limit = match strategy {
-            Strategy::Vector | Strategy::Keyword => base.limit,
-            Strategy::Graph => GRAPH_POOL,
-            Strategy::Profile => PROFILE_POOL,
-            Strategy::Recent => RECENT_POOL,
-        };
-        let begin = self.clock.monotonic();
-        let outcome = match (strategy, embed_error) {
-            (Strategy::Vector, Some(error)) => Err(error.clone()),
-            _ => self.store.recall(scope, strategy, &SearchQuery { limit, ..base.clone() }).await,
-        };
-        let elapsed_us = self.clock.monotonic().saturating_sub(begin).as_micros() as u64;
-        let (found, error) = match outcome {
-            Ok(found) => (found, None),
-            Err(error) => (Vec::new(), Some(error)),
-        };
-        (StrategyReport { strategy, found: found.len(), elapsed_us, error }, found)
-    }
-
     /// The vector of a question without the names of those who speak in the scope: who is asked about is matched as structure,
     /// and in the text it would pull every turn that mentions the name.
     async fn embed_question(&self, scope: &Scope, text: &str) -> Result<Vec<f32>> {
@@ -411,6 +384,16 @@ impl Memories {
     }
 }
 
+/// How many candidates a strategy may return.
+fn pool(strategy: Strategy, relevance: usize) -> usize {
+    match strategy {
+        Strategy::Vector | Strategy::Keyword => relevance,
+        Strategy::Graph => GRAPH_POOL,
+        Strategy::Profile => PROFILE_POOL,
+        Strategy::Recent => RECENT_POOL,
+    }
+}
+
 fn check(request: &RecallRequest) -> Result<()> {
     if request.text.trim().is_empty() {
         return Err(Error::invalid("the question to recall for is empty"));
@@ -422,43 +405,6 @@ fn check(request: &RecallRequest) -> Result<()> {
         return Err(Error::invalid("no strategy to recall with: name one or leave the default of all five"));
     }
     Ok(())
-}
-
-/// Candidates of all strategies, each id once, strategies taking turns so that a bound cuts none of them off.
-fn union(found: Vec<Vec<Candidate>>) -> Vec<Candidate> {
-    let mut all: Vec<Candidate> = Vec::new();
-    let mut place: HashMap<String, usize> = HashMap::new();
-    let mut lists: Vec<_> = found.into_iter().map(Vec::into_iter).collect();
-    loop {
-        let mut more = false;
-        for list in &mut lists {
-            let Some(candidate) = list.next() else { continue };
-            more = true;
-            let full = all.len() >= MOST_CANDIDATES;
-            match place.get(&candidate.id).and_then(|at| all.get_mut(*at)) {
-                Some(held) => {
-                    held.signals.merge(&candidate.signals);
-                    for strategy in candidate.found_by {
-                        if !held.found_by.contains(&strategy) {
-                            held.found_by.push(strategy);
-                        }
-                    }
-                }
-                None if !full => {
-                    place.insert(candidate.id.clone(), all.len());
-                    all.push(candidate);
-                }
-                None => {}
-            }
-        }
-        if !more {
-            break;
-        }
-    }
-    for candidate in &mut all {
-        candidate.found_by.sort();
-    }
-    all
 }
 
 /// `text` without the words of `names`; as it is where nothing else would be left.

@@ -200,7 +200,7 @@ async fn the_right_memory_comes_first_and_says_why() {
     assert!(recall.before_dedup > 3);
     assert_eq!(recall.strategies.len(), 5);
     let spans: Vec<&str> = recall.spans.iter().map(|(name, _)| *name).collect();
-    assert_eq!(spans, ["analyse", "embed", "strategies", "signals", "rank", "fetch"]);
+    assert_eq!(spans, ["analyse", "embed", "strategies", "rank", "fetch"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! BM25 in process, kept exact under insertion, replacement and removal.
 
-use std::collections::HashMap;
+use super::top::TopK;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// The two constants of BM25.
@@ -59,7 +60,7 @@ pub(crate) struct Posting {
 /// An inverted index over slots (small numbers that stand for documents), with the forward lists that exact removal needs.
 #[derive(Debug, Default)]
 pub(crate) struct Bm25Index {
-    vocabulary: HashMap<Arc<str>, u32>,
+    vocabulary: FxHashMap<Arc<str>, u32>,
     words: Vec<Option<Arc<str>>>,
     free: Vec<u32>,
     postings: Vec<Vec<Posting>>,
@@ -77,10 +78,6 @@ impl Bm25Index {
 
     pub(crate) fn length(&self, slot: u32) -> f32 {
         self.lengths.get(slot as usize).copied().unwrap_or(0.0)
-    }
-
-    pub(crate) fn lengths(&self) -> &[f32] {
-        &self.lengths
     }
 
     pub(crate) fn term(&self, word: &str) -> Option<u32> {
@@ -193,10 +190,87 @@ impl Bm25Index {
         term
     }
 
-    /// The score of one document, from its forward list.
-    pub(crate) fn score_one(&self, slot: u32, terms: &[QueryTerm], params: Bm25Params) -> f32 {
-        let (length, average) = (self.length(slot), self.average());
-        terms.iter().map(|t| t.idf * params.saturate(self.tf(slot, t.term), length, average)).sum()
+    /// How often each of `terms` occurs in each of `slots`, which are in order: a row of numbers a slot. It walks the postings,
+    /// leaping over what is not asked for.
+    pub(crate) fn counts(&self, slots: &[u32], terms: &[QueryTerm]) -> Vec<f32> {
+        let mut counts = vec![0.0; slots.len() * terms.len()];
+        for (column, t) in terms.iter().enumerate() {
+            let mut rest = self.postings(t.term);
+            for (row, slot) in slots.iter().enumerate() {
+                // Exponential steps, then halving.
+                let mut step = 1;
+                while rest.get(step).is_some_and(|p| p.slot < *slot) {
+                    step *= 2;
+                }
+                let near = rest.get(..step + 1).unwrap_or(rest);
+                rest = rest.get(near.partition_point(|p| p.slot < *slot)..).unwrap_or(&[]);
+                match rest.first() {
+                    None => break,
+                    Some(p) if p.slot == *slot => {
+                        if let Some(count) = counts.get_mut(row * terms.len() + column) {
+                            *count = p.tf;
+                        }
+                    }
+                    Some(_) => {}
+                }
+            }
+        }
+        counts
+    }
+
+    /// The `limit` best documents of those that `keep` lets through, best first, ties by slot: exact, though not every posting of
+    /// every term is read. Terms go from the rarest to the commonest; when what the rest can add at the most is less than the
+    /// last of the best has already, no new document can come in, and only those that are in are scored further.
+    pub(crate) fn best(&self, terms: &[QueryTerm], limit: usize, keep: &dyn Fn(u32) -> bool) -> Vec<(u32, f32)> {
+        let params = Bm25Params::default();
+        let average = self.average();
+        let per_length = if average > 0.0 { params.k1 * params.b / average } else { 0.0 };
+        let constant = if average > 0.0 { params.k1 * (1.0 - params.b) } else { params.k1 };
+        let mut terms = terms.to_vec();
+        terms.sort_by(|a, b| b.idf.total_cmp(&a.idf).then(a.term.cmp(&b.term)));
+        let mut left: f32 = terms.iter().map(|t| t.idf * (params.k1 + 1.0)).sum();
+        let mut scores = vec![0.0f32; self.lengths.len()];
+        let mut touched: Vec<u32> = Vec::new();
+        let mut closed = false;
+        for t in &terms {
+            if !closed && touched.len() > limit && limit > 0 {
+                let mut held: Vec<f32> = touched.iter().filter_map(|s| scores.get(*s as usize).copied()).collect();
+                let (_, worst, _) = held.select_nth_unstable_by(limit - 1, |a, b| b.total_cmp(a));
+                // The sum of the bounds is rounded: a little more than it is certain.
+                if *worst > left * 1.001 {
+                    closed = true;
+                    let floor = *worst - left * 1.001;
+                    touched.retain(|s| scores.get(*s as usize).is_some_and(|score| *score >= floor));
+                    touched.sort_unstable();
+                }
+            }
+            left -= t.idf * (params.k1 + 1.0);
+            let weight = t.idf * (params.k1 + 1.0);
+            if closed {
+                for (slot, tf) in touched.iter().zip(self.counts(&touched, std::slice::from_ref(t))) {
+                    if let Some(score) = scores.get_mut(*slot as usize) {
+                        *score += weight * tf / (tf + constant + per_length * self.length(*slot));
+                    }
+                }
+                continue;
+            }
+            for p in self.postings(t.term) {
+                let slot = p.slot as usize;
+                let (Some(score), Some(length)) = (scores.get_mut(slot), self.lengths.get(slot)) else { continue };
+                if *score == 0.0 {
+                    if !keep(p.slot) {
+                        continue;
+                    }
+                    touched.push(p.slot);
+                }
+                *score += weight * p.tf / (p.tf + constant + per_length * length);
+            }
+        }
+        let mut top = TopK::new(limit);
+        for slot in touched {
+            top.push(slot, scores.get(slot as usize).copied().unwrap_or(0.0));
+        }
+        top.into_sorted()
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -204,5 +278,57 @@ impl Bm25Index {
         let postings: usize = self.postings.iter().map(|p| p.capacity() * 8 + 24).sum();
         let forward: usize = self.forward.iter().map(|f| f.len() * 8 + 16).sum();
         words + postings + forward + self.lengths.capacity() * 4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        /// Leaving out what cannot be among the best leaves out nothing that is.
+        #[test]
+        fn the_best_are_those_of_all(
+            documents in proptest::collection::vec(proptest::collection::vec(0u8..12, 0..9), 1..60),
+            asked in proptest::collection::vec(0u8..14, 0..6),
+            limit in 0usize..12,
+            odd in proptest::bool::ANY,
+        ) {
+            let mut index = Bm25Index::default();
+            // Word 0 is in every document: its score is the least, and it is read last.
+            for (slot, words) in documents.iter().enumerate() {
+                let words: Vec<String> = words.iter().chain([&0]).map(|w| format!("w{}", w / 2 * w)).collect();
+                let terms: Vec<(&str, f32)> = words.iter().map(|w| (w.as_str(), 1.0)).collect();
+                index.insert(slot as u32, &terms);
+            }
+            let asked: Vec<String> = asked.iter().map(|w| format!("w{}", w / 2 * w)).collect();
+            let terms = index.lookup(&asked);
+            let keep = |slot: u32| !odd || slot % 2 == 1;
+            let best = index.best(&terms, limit, &keep);
+
+            let score = |slot: u32| -> f32 {
+                let saturated = |t: &QueryTerm| {
+                    Bm25Params::default().saturate(index.tf(slot, t.term), index.length(slot), index.average())
+                };
+                terms.iter().map(|t| t.idf * saturated(t)).sum()
+            };
+            let mut all: Vec<f32> =
+                (0..documents.len() as u32).filter(|s| keep(*s)).map(score).filter(|score| *score > 0.0).collect();
+            all.sort_by(|a, b| b.total_cmp(a));
+            all.truncate(limit);
+            proptest::prop_assert_eq!(best.len(), all.len());
+            for ((slot, found), expected) in best.iter().zip(&all) {
+                proptest::prop_assert!((found - expected).abs() < 1e-4, "{} is not {}", found, expected);
+                proptest::prop_assert!((found - score(*slot)).abs() < 1e-4);
+            }
+
+            let slots: Vec<u32> = (0..documents.len() as u32).step_by(3).collect();
+            let counts = index.counts(&slots, &terms);
+            for (row, slot) in slots.iter().enumerate() {
+                for (column, t) in terms.iter().enumerate() {
+                    proptest::prop_assert_eq!(counts[row * terms.len() + column], index.tf(*slot, t.term));
+                }
+            }
+        }
     }
 }

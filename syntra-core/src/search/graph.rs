@@ -1,7 +1,7 @@
 //! Which documents name the same things: a graph of documents and entities, walked one or two explicit hops.
 
 use super::entities::{entities_in, entity_key};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Entities in more documents than this, or in more than one in `SHARE`, say nothing about one of them.
@@ -21,7 +21,7 @@ struct Edge {
 /// Documents (by slot) and the entities they name.
 #[derive(Debug, Default)]
 pub(crate) struct EntityGraph {
-    keys: HashMap<Arc<str>, u32>,
+    keys: FxHashMap<Arc<str>, u32>,
     names: Vec<Option<Arc<str>>>,
     free: Vec<u32>,
     edges: Vec<Vec<Edge>>,
@@ -131,9 +131,9 @@ impl EntityGraph {
 
     /// What documents gain by sharing an entity with a seed (slot and score), best seed first: for each shared entity
     /// `GAMMA * score / ln(2 + df)`, and less of it where the entity is neither document's title.
-    pub(crate) fn hop(&self, seeds: &[(u32, f32)]) -> HashMap<u32, f32> {
+    pub(crate) fn hop(&self, seeds: &[(u32, f32)]) -> FxHashMap<u32, f32> {
         let most = self.most_documents();
-        let mut gains: HashMap<u32, f32> = HashMap::new();
+        let mut gains: FxHashMap<u32, f32> = FxHashMap::default();
         for &(seed, score) in seeds {
             let Some(entities) = self.forward.get(seed as usize) else { continue };
             for &entity in entities {
@@ -154,9 +154,9 @@ impl EntityGraph {
     }
 
     /// Documents that name one of `entities`, the rarer the more.
-    pub(crate) fn naming(&self, entities: &[u32]) -> HashMap<u32, f32> {
+    pub(crate) fn naming(&self, entities: &[u32]) -> FxHashMap<u32, f32> {
         let most = self.most_documents();
-        let mut gains: HashMap<u32, f32> = HashMap::new();
+        let mut gains: FxHashMap<u32, f32> = FxHashMap::default();
         for entity in entities {
             let Some(list) = self.edges.get(*entity as usize) else { continue };
             if list.len() > most {

@@ -14,7 +14,7 @@ mod top;
 mod vector;
 
 pub use bm25::{Bm25Params, idf};
-pub use partition::Partition;
+pub use partition::{Found, Partition};
 pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights};
 pub use signals::{Candidate, Signal, Signals, Strategy};
 pub use text::TextAnalyzer;

@@ -82,6 +82,11 @@ impl Signals {
         Self::default()
     }
 
+    /// None yet, with room for `capacity` of them.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
     /// The value of `signal`, if the candidate has it.
     pub fn get(&self, signal: Signal) -> Option<f32> {
         self.0.iter().find(|(s, _)| *s == signal).map(|(_, v)| *v)

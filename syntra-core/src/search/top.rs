@@ -1,57 +1,50 @@
-//! The best few of many, by a heap of fixed size.
+//! The best few of many.
 
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 
-#[derive(Clone, Copy, PartialEq)]
-struct Entry {
-    key: u32,
-    score: f32,
+/// Highest score first, and of equal ones the lowest key.
+fn order(a: &(u32, f32), b: &(u32, f32)) -> Ordering {
+    b.1.total_cmp(&a.1).then(a.0.cmp(&b.0))
 }
 
-impl Eq for Entry {}
-
-impl Ord for Entry {
-    /// The greatest is the worst: lowest score, and of equal ones the highest key.
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.score.total_cmp(&self.score).then(self.key.cmp(&other.key))
-    }
-}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Keeps the `limit` best of what is pushed; ties by lower key, so the result does not depend on the order.
+/// Keeps the `limit` best of what is pushed; ties by lower key, so the result does not depend on the order. What may still be
+/// among them is gathered until there is twice as much, then halved: constant time a push, where a heap takes a logarithm.
 pub(crate) struct TopK {
     limit: usize,
-    heap: BinaryHeap<Entry>,
+    held: Vec<(u32, f32)>,
     floor: f32,
 }
 
 impl TopK {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, heap: BinaryHeap::with_capacity(limit.saturating_add(1).min(1 << 16)), floor: f32::NEG_INFINITY }
+        Self { limit, held: Vec::with_capacity(limit.saturating_mul(2).min(1 << 16)), floor: f32::NEG_INFINITY }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, key: u32, score: f32) {
         if score < self.floor || self.limit == 0 {
             return;
         }
-        self.heap.push(Entry { key, score });
-        if self.heap.len() > self.limit {
-            self.heap.pop();
-        }
-        if self.heap.len() == self.limit {
-            self.floor = self.heap.peek().map_or(f32::NEG_INFINITY, |worst| worst.score);
+        self.held.push((key, score));
+        if self.held.len() >= self.limit.saturating_mul(2) {
+            self.halve();
         }
     }
 
+    fn halve(&mut self) {
+        if self.held.len() <= self.limit {
+            return;
+        }
+        let (_, worst, _) = self.held.select_nth_unstable_by(self.limit - 1, order);
+        self.floor = worst.1;
+        self.held.truncate(self.limit);
+    }
+
     /// Best first.
-    pub(crate) fn into_sorted(self) -> Vec<(u32, f32)> {
-        self.heap.into_sorted_vec().into_iter().map(|e| (e.key, e.score)).collect()
+    pub(crate) fn into_sorted(mut self) -> Vec<(u32, f32)> {
+        self.halve();
+        self.held.sort_unstable_by(order);
+        self.held
     }
 }
 

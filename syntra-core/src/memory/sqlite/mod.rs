@@ -8,11 +8,14 @@ mod write;
 
 pub use index::IndexUsage;
 
-use super::{Erased, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, NewVector, Page, Remembered};
+use super::{
+    Erased, Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, NewVector, Page, Remembered,
+    StrategyReport,
+};
 use crate::chat::Scope;
 use crate::clock::Clock;
 use crate::error::{Error, Result};
-use crate::search::{Candidate, Filter, Partition, SearchQuery, Strategy};
+use crate::search::{Candidate, Filter, Found, Partition, SearchQuery, Strategy};
 use crate::storage::{Database, blocking};
 use async_trait::async_trait;
 use identity::{check_reliability, check_text, unit_vector};
@@ -174,6 +177,25 @@ impl MemoryStore for SqliteMemoryStore {
 
     async fn signals(&self, scope: &Scope, ids: &[String], query: &SearchQuery<'_>) -> Result<Vec<Candidate>> {
         self.search(scope, |partition| partition.signals(ids, query)).await
+    }
+
+    async fn gather(
+        &self,
+        scope: &Scope,
+        strategies: &[(Strategy, usize)],
+        query: &SearchQuery<'_>,
+        most: usize,
+        clock: &dyn Clock,
+    ) -> Result<Gathered> {
+        let gather = |partition: &Partition| partition.gather(strategies, query, most, &|| clock.monotonic());
+        let (found, candidates) = self.search(scope, gather).await?;
+        let report = |((strategy, _), found): (&(Strategy, usize), Found)| StrategyReport {
+            strategy: *strategy,
+            found: *found.found.as_ref().unwrap_or(&0),
+            elapsed_us: found.elapsed.as_micros() as u64,
+            error: found.found.err(),
+        };
+        Ok(Gathered { reports: strategies.iter().zip(found).map(report).collect(), candidates })
     }
 
     async fn get(&self, scope: &Scope, ids: &[String]) -> Result<Vec<Memory>> {

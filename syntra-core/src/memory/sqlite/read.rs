@@ -1,6 +1,6 @@
 //! What only reads rows.
 
-use super::rows::{COLUMNS, find, memory};
+use super::rows::{COLUMNS, FIND, memory};
 use super::write::Model;
 use crate::chat::Scope;
 use crate::error::Result;
@@ -13,10 +13,15 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
 pub(super) fn get(connection: &mut Connection, scope: &Scope, ids: &[String]) -> Result<Vec<Memory>> {
-    let snapshot = connection.transaction().map_err(|e| storage("could not read memories", e))?;
-    let mut memories = Vec::new();
+    let failed = |e| storage("could not read memories", e);
+    let snapshot = connection.transaction().map_err(failed)?;
+    let mut memories = Vec::with_capacity(ids.len());
+    let mut statement = snapshot.prepare_cached(FIND).map_err(failed)?;
     for id in ids {
-        memories.extend(find(&snapshot, scope, id)?.map(|(_, memory)| memory));
+        let mut rows = statement.query(params![scope.org(), scope.user(), id]).map_err(failed)?;
+        if let Some(row) = rows.next().map_err(failed)? {
+            memories.push(memory(row)?.1);
+        }
     }
     Ok(memories)
 }

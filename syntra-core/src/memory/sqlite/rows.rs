@@ -15,6 +15,11 @@ pub(super) const COLUMNS: &str = "m.seq, m.id, m.kind, m.text, m.title, m.speake
      m.created_at, m.valid_from, m.valid_to, m.superseded_by, m.source_document, m.line_from, m.line_to, m.reliability, \
      m.access_count, m.last_accessed, m.metadata";
 
+/// The row of an id in a scope.
+pub(super) const FIND: &str = "SELECT m.seq, m.id, m.kind, m.text, m.title, m.speaker, m.role, m.conversation, m.said_at, \
+     m.created_at, m.valid_from, m.valid_to, m.superseded_by, m.source_document, m.line_from, m.line_to, m.reliability, \
+     m.access_count, m.last_accessed, m.metadata FROM memories m WHERE m.org = ?1 AND m.user = ?2 AND m.id = ?3";
+
 /// The columns of an index document, and whether it is valid, in the order that [`document`] reads; joined with `v`, the vectors.
 pub(super) const DOCUMENT: &str = "m.id, m.kind, m.text, m.title, m.speaker, m.role, m.conversation, m.said_at, m.created_at, \
      m.reliability, m.access_count, v.vector, m.valid_to IS NULL";
@@ -88,9 +93,7 @@ pub(super) fn document<T>(
 /// The row of `id`.
 pub(super) fn find(connection: &Connection, scope: &Scope, id: &str) -> Result<Option<(i64, Memory)>> {
     let failed = |e| storage("could not read a memory", e);
-    let mut statement = connection
-        .prepare_cached(&format!("SELECT {COLUMNS} FROM memories m WHERE m.org = ?1 AND m.user = ?2 AND m.id = ?3"))
-        .map_err(failed)?;
+    let mut statement = connection.prepare_cached(FIND).map_err(failed)?;
     let mut rows = statement.query(params![scope.org(), scope.user(), id]).map_err(failed)?;
     rows.next().map_err(failed)?.map(memory).transpose()
 }

@@ -2,14 +2,14 @@
 
 use super::Partition;
 use crate::chat::Role;
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 #[derive(Debug, Default)]
 pub(super) struct Conversation {
     /// Its documents in the order they were said.
     pub(super) slots: Vec<u32>,
     /// Weighted counts of the terms of all of them.
-    pub(super) terms: HashMap<u32, f32>,
+    pub(super) terms: FxHashMap<u32, f32>,
     pub(super) length: f64,
     /// How many of them an assistant said.
     pub(super) assistant: u32,

@@ -2,11 +2,11 @@
 
 use super::Partition;
 use crate::error::Result;
-use crate::memory::MemoryType;
-use crate::search::bm25::{Bm25Params, QueryTerm};
+use crate::search::bm25::QueryTerm;
 use crate::search::top::TopK;
 use crate::search::{Candidate, Filter, SearchQuery, Signal, Signals, Strategy, VectorIndex};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How many of each relevance strategy are looked at to choose the seeds of the graph and its reach.
@@ -34,7 +34,7 @@ pub(super) struct Found {
     pub(super) keyword: Vec<(u32, f32)>,
     pub(super) vector: Vec<(u32, f32)>,
     /// The reach of the graph: gain by slot.
-    pub(super) graph: HashMap<u32, f32>,
+    pub(super) graph: FxHashMap<u32, f32>,
     pub(super) entities: Vec<u32>,
 }
 
@@ -66,81 +66,52 @@ impl<'a> Keep<'a> {
     }
 }
 
-pub(super) fn search(partition: &Partition, strategy: Strategy, query: &SearchQuery<'_>) -> Result<Vec<Candidate>> {
-    let keep = Keep::new(partition, query.filter);
-    match strategy {
-        Strategy::Keyword => {
-            let found = found(partition, query)?;
-            Ok(candidates(partition, strategy, Some(Signal::Keyword), &found.keyword, query.limit))
-        }
-        Strategy::Vector => {
-            let found = found(partition, query)?;
-            Ok(candidates(partition, strategy, Some(Signal::Vector), &found.vector, query.limit))
-        }
+/// What `strategy` finds, best first, ties by id.
+pub(super) fn slots(partition: &Partition, strategy: Strategy, query: &SearchQuery<'_>) -> Result<Vec<(u32, f32)>> {
+    let mut slots = match strategy {
+        Strategy::Keyword => found(partition, query)?.keyword.iter().take(query.limit).copied().collect(),
+        Strategy::Vector => found(partition, query)?.vector.iter().take(query.limit).copied().collect(),
         Strategy::Graph => {
-            let found = found(partition, query)?;
             let mut top = TopK::new(query.limit);
-            for (slot, gain) in &found.graph {
+            for (slot, gain) in &found(partition, query)?.graph {
                 top.push(*slot, *gain);
             }
-            Ok(candidates(partition, strategy, Some(Signal::Graph), &top.into_sorted(), query.limit))
+            top.into_sorted()
         }
-        Strategy::Profile => Ok(newest(partition, strategy, query, &keep, Some(MemoryType::Profile))),
-        Strategy::Recent => Ok(newest(partition, strategy, query, &keep, None)),
-    }
+        Strategy::Profile => return Ok(newest(&partition.profile, partition, query)),
+        Strategy::Recent => return Ok(newest(&partition.newest, partition, query)),
+    };
+    let id = |slot| partition.document(slot).map(|doc| &*doc.id);
+    slots.sort_unstable_by(|a: &(u32, f32), b| b.1.total_cmp(&a.1).then_with(|| id(a.0).cmp(&id(b.0))));
+    Ok(slots)
 }
 
-/// The newest documents, of one type or of all.
-fn newest(
-    partition: &Partition,
-    strategy: Strategy,
-    query: &SearchQuery<'_>,
-    keep: &Keep<'_>,
-    kind: Option<MemoryType>,
-) -> Vec<Candidate> {
-    let mut best: std::collections::BinaryHeap<std::cmp::Reverse<(jiff::Timestamp, u32)>> = Default::default();
-    // The newest mostly came last: from the end on, nearly all others are turned away at the first comparison.
-    for (slot, doc) in partition.slots.iter().enumerate().rev() {
-        let Some(doc) = doc else { continue };
-        let entry = std::cmp::Reverse((doc.at(), slot as u32));
-        if kind.is_some_and(|kind| kind != doc.kind)
-            || (best.len() >= query.limit && best.peek().is_some_and(|oldest| entry >= *oldest))
-            || !keep.slot(slot as u32)
-        {
-            continue;
-        }
-        best.push(entry);
-        if best.len() > query.limit {
-            best.pop();
-        }
-    }
-    let slots: Vec<(u32, f32)> = best.into_sorted_vec().into_iter().map(|r| (r.0.1, 0.0)).collect();
-    candidates(partition, strategy, None, &slots, query.limit)
-}
-
-fn candidates(
-    partition: &Partition,
-    strategy: Strategy,
-    signal: Option<Signal>,
-    slots: &[(u32, f32)],
-    limit: usize,
-) -> Vec<Candidate> {
-    let mut found: Vec<(f32, &str)> = slots
-        .iter()
-        .take(limit)
-        .filter_map(|(slot, score)| partition.document(*slot).map(|doc| (*score, &*doc.id)))
-        .collect();
-    if signal.is_some() {
-        found.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    }
-    let candidate = |(score, id): (f32, &str)| {
+pub(super) fn search(partition: &Partition, strategy: Strategy, query: &SearchQuery<'_>) -> Result<Vec<Candidate>> {
+    let signal = match strategy {
+        Strategy::Keyword => Some(Signal::Keyword),
+        Strategy::Vector => Some(Signal::Vector),
+        Strategy::Graph => Some(Signal::Graph),
+        Strategy::Profile | Strategy::Recent => None,
+    };
+    let candidate = |(slot, score): (u32, f32)| {
+        let doc = partition.document(slot)?;
         let mut signals = Signals::new();
         if let Some(signal) = signal {
             signals.set(signal, score);
         }
-        Candidate { id: id.to_owned(), found_by: vec![strategy], signals }
+        Some(Candidate { id: (*doc.id).to_owned(), found_by: vec![strategy], signals })
     };
-    found.into_iter().map(candidate).collect()
+    Ok(slots(partition, strategy, query)?.into_iter().filter_map(candidate).collect())
+}
+
+/// The newest of `by_time`.
+fn newest(
+    by_time: &BTreeSet<(jiff::Timestamp, u32)>,
+    partition: &Partition,
+    query: &SearchQuery<'_>,
+) -> Vec<(u32, f32)> {
+    let keep = Keep::new(partition, query.filter);
+    by_time.iter().rev().filter(|(_, slot)| keep.slot(*slot)).take(query.limit).map(|(_, slot)| (*slot, 0.0)).collect()
 }
 
 /// What the relevance strategies find, from the memo where the last question was the same.
@@ -173,7 +144,7 @@ pub(super) fn found(partition: &Partition, query: &SearchQuery<'_>) -> Result<Ar
 fn find(partition: &Partition, query: &SearchQuery<'_>, pool: usize) -> Result<Found> {
     let keep = Keep::new(partition, query.filter);
     let terms = partition.words.lookup(&partition.analyzer.query_terms(query.text));
-    let keyword = keyword(partition, &terms, &keep, pool);
+    let keyword = partition.words.best(&terms, pool, &|slot| keep.slot(slot));
     let vector = match query.vector {
         None => Vec::new(),
         Some(vector) if keep.all => partition.vectors.search(vector, pool, None)?,
@@ -184,35 +155,6 @@ fn find(partition: &Partition, query: &SearchQuery<'_>, pool: usize) -> Result<F
     Ok(Found { terms, keyword, vector, graph, entities })
 }
 
-fn keyword(partition: &Partition, terms: &[QueryTerm], keep: &Keep<'_>, pool: usize) -> Vec<(u32, f32)> {
-    let params = Bm25Params::default();
-    let average = partition.words.average();
-    let lengths = partition.words.lengths();
-    let mut scores = vec![0.0f32; partition.slots.len()];
-    let mut touched: Vec<u32> = Vec::new();
-    for t in terms {
-        for posting in partition.words.postings(t.term) {
-            let (Some(score), Some(length)) =
-                (scores.get_mut(posting.slot as usize), lengths.get(posting.slot as usize))
-            else {
-                continue;
-            };
-            if *score == 0.0 {
-                if !keep.slot(posting.slot) {
-                    continue;
-                }
-                touched.push(posting.slot);
-            }
-            *score += t.idf * params.saturate(posting.tf, *length, average);
-        }
-    }
-    let mut top = TopK::new(pool);
-    for slot in touched {
-        top.push(slot, scores.get(slot as usize).copied().unwrap_or(0.0));
-    }
-    top.into_sorted()
-}
-
 /// The best of both relevance strategies, half of each after min-max, and what one or two hops from them reach.
 fn walk(
     partition: &Partition,
@@ -220,8 +162,8 @@ fn walk(
     vector: &[(u32, f32)],
     entities: &[u32],
     keep: &Keep<'_>,
-) -> HashMap<u32, f32> {
-    let mut joined: HashMap<u32, f32> = HashMap::new();
+) -> FxHashMap<u32, f32> {
+    let mut joined: FxHashMap<u32, f32> = FxHashMap::default();
     for list in [keyword, vector] {
         let (Some(first), Some(last)) = (list.first(), list.last()) else { continue };
         // The pool's end stands for "nothing": a keyword score starts at 0, a cosine where the pool ends.
@@ -233,7 +175,7 @@ fn walk(
     }
     let seeds = best(&joined, SEEDS);
     let mut gains = partition.graph.hop(&seeds);
-    let mut reached: HashMap<u32, f32> = joined.clone();
+    let mut reached: FxHashMap<u32, f32> = joined.clone();
     for (slot, gain) in &gains {
         *reached.entry(*slot).or_insert(0.0) += gain;
     }
@@ -255,7 +197,7 @@ fn walk(
     gains
 }
 
-fn best(scores: &HashMap<u32, f32>, limit: usize) -> Vec<(u32, f32)> {
+fn best(scores: &FxHashMap<u32, f32>, limit: usize) -> Vec<(u32, f32)> {
     let mut top = TopK::new(limit);
     for (slot, score) in scores {
         top.push(*slot, *score);

@@ -5,6 +5,7 @@
 mod conversation;
 mod document;
 mod find;
+mod gather;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -14,12 +15,16 @@ use super::graph::EntityGraph;
 use super::text::TextAnalyzer;
 use super::vector::{HnswIndex, normalised};
 use super::{Candidate, IndexDocument, SearchQuery, Strategy, VectorIndex};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::memory::MemoryType;
 use conversation::Conversation;
 use document::Document;
 use find::Memo;
-use std::collections::HashMap;
+use jiff::Timestamp;
+use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use std::sync::Mutex;
+use std::time::Duration;
 
 /// From how many vectors on a graph is kept beside the exact scan, see `docs/ranking.md`: a scan of fewer is as quick, never wrong
 /// and costs nothing to build.
@@ -54,17 +59,29 @@ pub struct Partition {
     analyzer: TextAnalyzer,
     slots: Vec<Option<Document>>,
     free: Vec<u32>,
-    by_id: HashMap<Box<str>, u32>,
+    by_id: FxHashMap<Box<str>, u32>,
     words: Bm25Index,
     vectors: HnswIndex,
     graph: EntityGraph,
     conversations: Vec<Conversation>,
-    conversation_ids: HashMap<Box<str>, u32>,
+    conversation_ids: FxHashMap<Box<str>, u32>,
     /// In how many conversations a term occurs.
-    conversation_df: HashMap<u32, u32>,
+    conversation_df: FxHashMap<u32, u32>,
+    /// By time: all documents, and those of the profile.
+    newest: BTreeSet<(Timestamp, u32)>,
+    profile: BTreeSet<(Timestamp, u32)>,
     speakers: Vec<Speaker>,
     version: u64,
     memo: Mutex<Option<Memo>>,
+}
+
+/// What one strategy of several found, see [`Partition::gather`].
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// How many documents, or why it failed.
+    pub found: Result<usize, Error>,
+    /// How long it took.
+    pub elapsed: Duration,
 }
 
 #[derive(Debug)]
@@ -83,13 +100,15 @@ impl Partition {
             analyzer: TextAnalyzer::default(),
             slots: Vec::new(),
             free: Vec::new(),
-            by_id: HashMap::new(),
+            by_id: FxHashMap::default(),
             words: Bm25Index::default(),
             vectors: HnswIndex::starting_at(dimensions, GRAPH_FROM),
             graph: EntityGraph::default(),
             conversations: Vec::new(),
-            conversation_ids: HashMap::new(),
-            conversation_df: HashMap::new(),
+            conversation_ids: FxHashMap::default(),
+            conversation_df: FxHashMap::default(),
+            newest: BTreeSet::new(),
+            profile: BTreeSet::new(),
             speakers: Vec::new(),
             version: 0,
             memo: Mutex::new(None),
@@ -113,7 +132,8 @@ impl Partition {
         let conversations: usize = self.conversations.iter().map(Conversation::memory_bytes).sum();
         documents
             + conversations
-            + self.conversation_df.capacity() * 12
+            + self.conversation_df.capacity() * 9
+            + (self.newest.len() + self.profile.len()) * 32
             + self.words.memory_bytes()
             + self.vectors.memory_bytes()
             + self.graph.memory_bytes()
@@ -158,6 +178,11 @@ impl Partition {
             self.vectors.upsert(slot, vector)?;
         }
         let speaker = doc.speaker.map(|name| self.speaker(name));
+        let at = doc.said_at.unwrap_or(doc.created_at);
+        self.newest.insert((at, slot));
+        if doc.kind == MemoryType::Profile {
+            self.profile.insert((at, slot));
+        }
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Some(Document {
                 id: doc.id.into(),
@@ -209,6 +234,20 @@ impl Partition {
         find::search(self, strategy, query)
     }
 
+    /// What several strategies (each with the most that it returns) find together, each document once with every signal that
+    /// can be computed of it and the strategies that found it, at most `most`, the strategies taking turns; and a report a
+    /// strategy. `elapsed` is a clock that only goes forward. What several strategies need is computed once and counts as the
+    /// time of the first of them. It is what [`Partition::search`] and [`Partition::signals`] say one after the other.
+    pub fn gather(
+        &self,
+        strategies: &[(Strategy, usize)],
+        query: &SearchQuery<'_>,
+        most: usize,
+        elapsed: &dyn Fn() -> Duration,
+    ) -> (Vec<Found>, Vec<Candidate>) {
+        gather::gather(self, strategies, query, most, elapsed)
+    }
+
     /// All signals that can be computed of the documents `ids`, in that order; ids that are not there are left out. A query
     /// vector that does not fit leaves the vector signals out.
     pub fn signals(&self, ids: &[String], query: &SearchQuery<'_>) -> Vec<Candidate> {
@@ -245,6 +284,8 @@ impl Partition {
     /// Takes a document out of every index but its slot; returns its conversation and place in it.
     fn detach(&mut self, slot: u32) -> Option<(u32, u32)> {
         let doc = self.slots.get_mut(slot as usize).and_then(Option::take)?;
+        self.newest.remove(&(doc.at(), slot));
+        self.profile.remove(&(doc.at(), slot));
         let place = doc.conversation.map(|conversation| {
             self.leave(conversation, slot, doc.position, doc.role);
             (conversation, doc.position)

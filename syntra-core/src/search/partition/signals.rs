@@ -7,7 +7,7 @@ use crate::chat::Role;
 use crate::search::bm25::{Bm25Params, QueryTerm, idf};
 use crate::search::vector::{dot, normalised};
 use crate::search::{Candidate, SearchQuery, Signal, Signals, text};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 
 struct Context<'a> {
     partition: &'a Partition,
@@ -20,30 +20,56 @@ struct Context<'a> {
     exact: Vec<Vec<Option<u32>>>,
     conversation_terms: Vec<QueryTerm>,
     conversation_average: f32,
+    /// The slots whose terms are counted, in order, and a row of counts (one a term of the question) for each.
+    counted: Vec<u32>,
+    counts: Vec<f32>,
 }
 
 pub(super) fn compute(partition: &Partition, ids: &[String], query: &SearchQuery<'_>) -> Vec<Candidate> {
+    let known: Vec<(&String, u32)> =
+        ids.iter().filter_map(|id| partition.by_id.get(id.as_str()).map(|slot| (id, *slot))).collect();
+    let slots: Vec<u32> = known.iter().map(|(_, slot)| *slot).collect();
+    let candidate = |((id, _), signals): ((&String, u32), Option<Signals>)| {
+        Some(Candidate { id: id.clone(), found_by: Vec::new(), signals: signals? })
+    };
+    known.into_iter().zip(of_slots(partition, &slots, query)).filter_map(candidate).collect()
+}
+
+/// The signals of each of `slots`; nothing for an empty one.
+pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery<'_>) -> Vec<Option<Signals>> {
     let words_only = SearchQuery { vector: None, ..query.clone() };
-    let Ok(found) = found(partition, query).or_else(|_| found(partition, &words_only)) else { return Vec::new() };
-    let context = Context::new(partition, query, &found);
-    let mut conversations: HashMap<u32, f32> = HashMap::new();
-    ids.iter()
-        .filter_map(|id| {
-            let slot = *partition.by_id.get(id.as_str())?;
-            let doc = partition.document(slot)?;
-            let mut signals = Signals::new();
-            context.relevance(slot, doc, &mut signals);
-            context.neighbours(slot, doc, &mut signals);
-            if let Some(conversation) = doc.conversation
-                && partition.conversations.get(conversation as usize).is_some_and(|c| c.slots.len() > 1)
-            {
-                let score = *conversations.entry(conversation).or_insert_with(|| context.conversation(conversation));
-                signals.set(Signal::Conversation, score);
-            }
-            context.nature(doc, &mut signals);
-            Some(Candidate { id: id.clone(), found_by: Vec::new(), signals })
-        })
-        .collect()
+    let Ok(found) = found(partition, query).or_else(|_| found(partition, &words_only)) else {
+        return slots.iter().map(|_| None).collect();
+    };
+    let mut context = Context::new(partition, query, &found);
+    let mut needed: Vec<u32> = Vec::with_capacity(slots.len() * 3);
+    for slot in slots {
+        if let Some(doc) = partition.document(*slot) {
+            needed.extend(context.window(*slot, doc).into_iter().flatten().flatten().chain([*slot]));
+        }
+    }
+    needed.sort_unstable();
+    needed.dedup();
+    context.counts = partition.words.counts(&needed, &found.terms);
+    context.counted = needed;
+
+    let mut conversations: FxHashMap<u32, f32> = FxHashMap::default();
+    let mut sum = vec![0.0f32; partition.dimensions];
+    let mut signals_of = |slot: u32| {
+        let doc = partition.document(slot)?;
+        let mut signals = Signals::with_capacity(16);
+        context.relevance(slot, doc, &mut signals);
+        context.neighbours(slot, doc, &mut signals, &mut sum);
+        if let Some(conversation) = doc.conversation
+            && partition.conversations.get(conversation as usize).is_some_and(|c| c.slots.len() > 1)
+        {
+            let score = *conversations.entry(conversation).or_insert_with(|| context.conversation(conversation));
+            signals.set(Signal::Conversation, score);
+        }
+        context.nature(doc, &mut signals);
+        Some(signals)
+    };
+    slots.iter().map(|slot| signals_of(*slot)).collect()
 }
 
 impl<'a> Context<'a> {
@@ -74,15 +100,45 @@ impl<'a> Context<'a> {
             })
             .collect();
         let conversation_average = if count == 0 { 0.0 } else { (length / count as f64) as f32 };
-        Self { partition, query, found, vector, named, exact, conversation_terms, conversation_average }
+        Self {
+            partition,
+            query,
+            found,
+            vector,
+            named,
+            exact,
+            conversation_terms,
+            conversation_average,
+            counted: Vec::new(),
+            counts: Vec::new(),
+        }
+    }
+
+    /// How often each term of the question occurs in `slot`.
+    fn row(&self, slot: u32) -> &[f32] {
+        let width = self.found.terms.len();
+        let row = self.counted.binary_search(&slot).ok().map(|at| at * width);
+        row.and_then(|from| self.counts.get(from..from + width)).unwrap_or(&[])
+    }
+
+    /// The document before, the document and the one after, where neighbours are context for each other.
+    fn window(&self, slot: u32, doc: &Document) -> Option<[Option<u32>; 3]> {
+        let conversation = doc.conversation?;
+        let neighbourly = self.partition.conversations.get(conversation as usize).is_some_and(|c| c.neighbourly());
+        let beside = |offset| self.partition.neighbour(conversation, doc.position, offset);
+        neighbourly.then(|| [Some(slot), beside(-1), beside(1)])
     }
 
     /// Words, vector, entities and exact strings of the document itself.
     fn relevance(&self, slot: u32, doc: &Document, signals: &mut Signals) {
         let words = &self.partition.words;
         if !self.found.terms.is_empty() {
-            signals.set(Signal::Keyword, words.score_one(slot, &self.found.terms, Bm25Params::default()));
-            signals.set(Signal::ClassicKeyword, words.score_one(slot, &self.found.terms, Bm25Params::CLASSIC));
+            let (row, length, average) = (self.row(slot), words.length(slot), words.average());
+            let score = |params: Bm25Params| -> f32 {
+                self.found.terms.iter().zip(row).map(|(t, tf)| t.idf * params.saturate(*tf, length, average)).sum()
+            };
+            signals.set(Signal::Keyword, score(Bm25Params::default()));
+            signals.set(Signal::ClassicKeyword, score(Bm25Params::CLASSIC));
         }
         if let (Some(query), Some(vector)) = (&self.vector, self.partition.vectors.get(slot)) {
             signals.set(Signal::Vector, dot(query, vector));
@@ -106,33 +162,29 @@ impl<'a> Context<'a> {
     }
 
     /// The text of the one before, this one and the one after, as one.
-    fn neighbours(&self, slot: u32, doc: &Document, signals: &mut Signals) {
-        let Some(conversation) = doc.conversation else { return };
-        if !self.partition.conversations.get(conversation as usize).is_some_and(|c| c.neighbourly()) {
-            return;
-        }
+    fn neighbours(&self, slot: u32, doc: &Document, signals: &mut Signals, sum: &mut [f32]) {
+        let Some(window) = self.window(slot, doc) else { return };
         let words = &self.partition.words;
-        let beside = [-1, 1].map(|offset| self.partition.neighbour(conversation, doc.position, offset));
-        let window = [Some(slot), beside[0], beside[1]];
         if !self.found.terms.is_empty() {
             let length: f32 = window.iter().flatten().map(|s| words.length(*s)).sum();
             let average = 3.0 * words.average();
-            let score = self.found.terms.iter().map(|t| {
-                let tf: f32 = window.iter().flatten().map(|s| words.tf(*s, t.term)).sum();
+            let rows = window.map(|slot| slot.map_or(&[][..], |slot| self.row(slot)));
+            let score = self.found.terms.iter().enumerate().map(|(at, t)| {
+                let tf: f32 = rows.iter().filter_map(|row| row.get(at)).sum();
                 t.idf * Bm25Params::default().saturate(tf, length, average)
             });
             signals.set(Signal::WindowKeyword, score.sum());
         }
         if let Some(query) = &self.vector {
-            let mut sum = vec![0.0f32; self.partition.dimensions];
+            sum.fill(0.0);
             for vector in window.iter().flatten().filter_map(|s| self.partition.vectors.get(*s)) {
                 for (total, x) in sum.iter_mut().zip(vector) {
                     *total += x;
                 }
             }
-            let norm = dot(&sum, &sum).sqrt();
+            let norm = dot(sum, sum).sqrt();
             if norm > 1e-6 {
-                signals.set(Signal::WindowVector, dot(query, &sum) / norm);
+                signals.set(Signal::WindowVector, dot(query, sum) / norm);
             }
         }
     }

@@ -134,6 +134,28 @@ proptest! {
                 prop_assert!((value - right[&signal]).abs() < 1e-3, "{:?} {} {}", signal, value, right[&signal]);
             }
         }
+
+        // What is gathered at once is what is found one strategy after the other, with the signals of all.
+        let runs = Strategy::ALL.map(|strategy| (strategy, 5));
+        ask(&query, Some(&[0.6, 0.8]), &filter, |q| {
+            let (reports, gathered) = partition.gather(&runs, q, 8, &|| std::time::Duration::ZERO);
+            prop_assert!(gathered.len() <= 8);
+            let mut together = std::collections::BTreeSet::new();
+            for ((strategy, limit), report) in runs.into_iter().zip(&reports) {
+                let alone = partition.search(strategy, &SearchQuery { limit, ..q.clone() })?;
+                prop_assert_eq!(report.found.as_ref().ok(), Some(&alone.len()));
+                for candidate in &gathered {
+                    let found = alone.iter().any(|c| c.id == candidate.id);
+                    prop_assert_eq!(found, candidate.found_by.contains(&strategy), "{:?}", strategy);
+                }
+                together.extend(alone.into_iter().map(|c| c.id));
+            }
+            prop_assert_eq!(gathered.len(), together.len().min(8));
+            let ids: Vec<String> = gathered.iter().map(|c| c.id.clone()).collect();
+            let signals: Vec<_> = gathered.into_iter().map(|c| c.signals).collect();
+            prop_assert_eq!(partition.signals(&ids, q).into_iter().map(|c| c.signals).collect::<Vec<_>>(), signals);
+            Ok(())
+        })?;
     }
 }
 

@@ -1,0 +1,52 @@
+//! Several strategies at once: their union over slots, and ids only for what is handed out.
+
+use super::{Found, Partition, find, signals};
+use crate::search::{Candidate, SearchQuery, Strategy};
+use rustc_hash::FxHashMap;
+use std::time::Duration;
+
+pub(super) fn gather(
+    partition: &Partition,
+    strategies: &[(Strategy, usize)],
+    query: &SearchQuery<'_>,
+    most: usize,
+    elapsed: &dyn Fn() -> Duration,
+) -> (Vec<Found>, Vec<Candidate>) {
+    let mut reports = Vec::with_capacity(strategies.len());
+    let mut lists: Vec<Vec<(u32, f32)>> = Vec::with_capacity(strategies.len());
+    for (strategy, limit) in strategies {
+        let begin = elapsed();
+        let found = find::slots(partition, *strategy, &SearchQuery { limit: *limit, ..query.clone() });
+        let elapsed = elapsed().saturating_sub(begin);
+        reports.push(Found { found: found.as_ref().map(Vec::len).map_err(Clone::clone), elapsed });
+        lists.push(found.unwrap_or_default());
+    }
+
+    let mut place: FxHashMap<u32, usize> = FxHashMap::default();
+    let mut slots: Vec<u32> = Vec::new();
+    let mut found_by: Vec<Vec<Strategy>> = Vec::new();
+    for turn in 0..lists.iter().map(Vec::len).max().unwrap_or(0) {
+        for ((strategy, _), list) in strategies.iter().zip(&lists) {
+            let Some((slot, _)) = list.get(turn) else { continue };
+            match place.get(slot).and_then(|at| found_by.get_mut(*at)) {
+                Some(by) if by.contains(strategy) => {}
+                Some(by) => by.push(*strategy),
+                None if slots.len() < most => {
+                    place.insert(*slot, slots.len());
+                    slots.push(*slot);
+                    found_by.push(vec![*strategy]);
+                }
+                None => {}
+            }
+        }
+    }
+
+    let signals = signals::of_slots(partition, &slots, query);
+    let mut candidates = Vec::with_capacity(slots.len());
+    for ((slot, mut by), signals) in slots.into_iter().zip(found_by).zip(signals) {
+        let (Some(doc), Some(signals)) = (partition.document(slot), signals) else { continue };
+        by.sort();
+        candidates.push(Candidate { id: (*doc.id).to_owned(), found_by: by, signals });
+    }
+    (reports, candidates)
+}
