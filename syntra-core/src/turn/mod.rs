@@ -7,6 +7,7 @@
 //! Read `run` and you have read the system: each step is a function over owned types, is a span of the [`Trace`], and says what it
 //! does to the stream's reader. Rooms are called from here and know nothing of each other.
 
+mod answer;
 mod ask;
 mod extractive;
 mod save;
@@ -18,20 +19,19 @@ pub use stream::TurnStream;
 pub use trace::{Span, Trace, TracedMemory};
 
 use crate::chat::{
-    Answered, Citation, Event, Message, NanoDollars, NodeStatus, RecalledItem, Request, ResponseBuilder, Scope, Usage,
+    Answered, Event, Message, NanoDollars, NodeStatus, RecalledItem, Request, ResponseBuilder, Scope, Usage,
 };
 use crate::clock::Clock;
 use crate::context::{self, Budget, Context, ContextBuilder, ContextInput, TokenCounter};
-use crate::error::{Error, ErrorKind, Result, Retry};
-use crate::exec::{AttemptRecord, Coalescer, Execution, ExecutionUpdate, RetryPolicy, execute};
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::{Coalescer, RetryPolicy};
 use crate::memory::{Memories, Memory, RecallRequest, Recalled};
 use crate::provider::Provider;
 use crate::query::{self, QueryAnalysis, Rewrite};
-use crate::router::{self, Catalogue, Fleet, FleetHealth, Intent, Plan, RouteOutcome, RouteQuery, Router, Target};
+use crate::router::{self, Catalogue, Fleet, FleetHealth, Plan, RouteQuery, Router, Target};
 use crate::search::Strategy;
 use crate::thread::{ThreadMessage, ThreadStore};
 use crate::voice::Persona;
-use futures::StreamExt as _;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -154,8 +154,8 @@ async fn corridor(turn: &mut Turn, out: &stream::Emitter) -> Result<Answered> {
     let context = build(turn, &recalled, &history)?;
     let prepared = Prepared { question, analysis, history, recalled, context };
     let outcome = match plan(turn, &prepared)? {
-        Choice::Models(plan, request) => answer(turn, out, &prepared, plan, *request).await?,
-        Choice::Memory(why) => extract(turn, out, &prepared, why).await,
+        Choice::Models(plan, request) => answer::answer(turn, out, &prepared, plan, *request).await?,
+        Choice::Memory(why) => answer::extract(turn, out, &prepared, why).await,
     };
     save::save(turn, prepared, outcome).await
 }
@@ -354,136 +354,6 @@ fn route_query(turn: &Turn, request: &Request, prepared: &Prepared) -> RouteQuer
     query.pinned.clone_from(&turn.ask.model);
     query.max_cost = turn.ask.max_cost;
     query
-}
-
-/// execute: the models of the plan, one after another, until one answers; memory itself if none does.
-async fn answer(
-    turn: &mut Turn,
-    out: &stream::Emitter,
-    prepared: &Prepared,
-    plan: Plan,
-    request: Request,
-) -> Result<Outcome> {
-    let from = turn.elapsed();
-    let intent = plan.intent;
-    let mut updates = execute(Execution {
-        plan,
-        scope: turn.scope.clone(),
-        coalescer: turn.rooms.coalescer.clone(),
-        providers: turn.rooms.providers.clone(),
-        request,
-        streaming: turn.streaming,
-        policy: turn.rooms.policy.clone(),
-        clock: turn.rooms.clock.clone(),
-    });
-    let mut outcome = Outcome::default();
-    let mut failed = None;
-    let mut finish = None;
-    while let Some(update) = updates.next().await {
-        match update {
-            Ok(ExecutionUpdate::Attempt(record)) => note_attempt(turn, intent, record, &outcome, &prepared.context),
-            Ok(ExecutionUpdate::Event(event)) => {
-                if event.is_content() && outcome.first_token.is_none() {
-                    outcome.first_token = Some(turn.elapsed());
-                    turn.span("llm.first_token", from);
-                }
-                if let Event::Routed(routed) = &event {
-                    outcome.target = Some(Target::new(&routed.provider, &routed.model));
-                }
-                outcome.answer.push(&event);
-                match event {
-                    // Our own citations come before the end, like everybody's.
-                    Event::Finish { .. } => finish = Some(event),
-                    event => out.emit(event).await,
-                }
-            }
-            Err(error) => failed = Some(error),
-        }
-    }
-    turn.span("llm", from);
-    match failed {
-        None => {
-            let mut last: Vec<Event> =
-                cited(prepared, &outcome.answer.text()).into_iter().map(Event::Citation).collect();
-            if outcome.answer.usage().total_tokens().is_none() {
-                last.push(Event::Usage(turn.trace.usage.clone()));
-            }
-            last.extend(finish);
-            for event in last {
-                outcome.answer.push(&event);
-                out.emit(event).await;
-            }
-            Ok(outcome)
-        }
-        // A caller's own fault, a pinned model, or text that was shown already: the caller has to know.
-        Some(error) if !turn.rooms.extractive_fallback || turn.ask.model.is_some() || outcome.answer.has_content() => {
-            Err(error)
-        }
-        Some(error) if error.retry() == Retry::Never => Err(error),
-        Some(error) => {
-            turn.trace.warnings.push(format!("no model answered: {error}"));
-            Ok(extract(turn, out, prepared, NONE_ANSWERS).await)
-        }
-    }
-}
-
-/// The memories that the answer cites by their labels, `[1]` and so on.
-fn cited(prepared: &Prepared, text: &str) -> Vec<Citation> {
-    let by_id: HashMap<&str, &Memory> = prepared.recalled.iter().map(|(m, _)| (m.id.as_str(), m)).collect();
-    let lines = prepared.context.lines.iter();
-    lines
-        .filter_map(|line| {
-            let (label, id) = (line.label?, line.memory_id.as_deref()?);
-            let memory = by_id.get(id)?;
-            text.contains(&format!("[{label}]")).then(|| extractive::citation(memory, &snippet(&memory.text)))
-        })
-        .collect()
-}
-
-/// Bills an attempt, tells the router how it went, and counts tokens where the server did not. A call that another bears is free, and
-/// says nothing that the other does not say.
-fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord, outcome: &Outcome, context: &Context) {
-    if record.error.is_none() && record.usage.total_tokens().is_none() {
-        let counter = context::counter_for(&record.target.model);
-        record.usage.input_tokens = Some(context.total_tokens as u64);
-        record.usage.output_tokens = Some(counter.count(&outcome.answer.text()) as u64);
-        record.usage.estimated = true;
-    }
-    if record.shared {
-        record.usage.provider_cost = None;
-    }
-    turn.trace.usage.add(&record.usage);
-    if record.shared {
-        turn.trace.attempts.push(record);
-        return;
-    }
-    let cost = turn.rooms.cost(&record.target, &record.usage);
-    if record.usage != Usage::default() {
-        turn.trace.cost = turn.trace.cost.zip(cost).map(|(sum, cost)| sum + cost);
-    }
-    let mut observed = RouteOutcome::new(record.target.clone(), intent, Duration::from_millis(record.elapsed_ms));
-    observed.error = record.error;
-    observed.first_token = record.first_token_ms.map(Duration::from_millis);
-    observed.cost = cost;
-    turn.rooms.health.record(&observed);
-    turn.rooms.router.observe(&observed);
-    turn.trace.attempts.push(record);
-}
-
-/// The answer from memory alone, as events.
-async fn extract(turn: &mut Turn, out: &stream::Emitter, prepared: &Prepared, why: &str) -> Outcome {
-    let extract = extractive::extract(&prepared.question, &prepared.analysis, &prepared.recalled, why);
-    turn.trace.degraded = true;
-    let first_token = Some(turn.elapsed());
-    let mut outcome = Outcome { degraded: true, first_token, quoted: extract.used, ..Outcome::default() };
-    let mut events = vec![Event::Text { text: extract.text }];
-    events.extend(extract.citations.into_iter().map(Event::Citation));
-    events.push(Event::Finish { reason: crate::chat::FinishReason::Stop });
-    for event in events {
-        outcome.answer.push(&event);
-        out.emit(event).await;
-    }
-    outcome
 }
 
 impl Rooms {

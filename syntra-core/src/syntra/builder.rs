@@ -1,0 +1,345 @@
+//! Putting a [`Syntra`] together: every room with its default, replaced where the host says so.
+
+use super::Syntra;
+use crate::clock::{Clock, SystemClock};
+use crate::context::{Budget, ContextBuilder, DefaultContextBuilder};
+use crate::embed::{Embedder, StaticEmbedder};
+use crate::error::{Error, ErrorKind, Result};
+use crate::exec::{Coalescer, RetryPolicy};
+use crate::memory::{Memories, MemoryStore, SqliteMemoryStore};
+use crate::provider::{self, Provider};
+use crate::router::{Catalogue, DefaultRouter, FleetHealth, Router, RouterPreferences, Target};
+use crate::search::{DefaultRanker, HybridRanker};
+use crate::storage::Database;
+use crate::thread::{SqliteThreadStore, ThreadStore};
+use crate::turn::Rooms;
+use crate::voice::Persona;
+use std::collections::HashMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a local model server may take to tell its models.
+const LOCAL_SERVER_WAIT: Duration = Duration::from_millis(300);
+
+fn env(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Puts a [`Syntra`] together. Everything has a default.
+pub struct SyntraBuilder {
+    data_dir: Option<PathBuf>,
+    providers: Vec<Arc<dyn Provider>>,
+    models: HashMap<String, Vec<String>>,
+    embedder: Option<Arc<dyn Embedder>>,
+    store: Option<Arc<dyn MemoryStore>>,
+    threads: Option<Arc<dyn ThreadStore>>,
+    ranker: Arc<dyn HybridRanker>,
+    router: Option<Arc<dyn Router>>,
+    preferences: RouterPreferences,
+    catalogue: Option<Catalogue>,
+    context: Arc<dyn ContextBuilder>,
+    persona: Persona,
+    budget: Budget,
+    policy: RetryPolicy,
+    time_zone: jiff::tz::TimeZone,
+    clock: Arc<dyn Clock>,
+    history_messages: u64,
+    extractive_fallback: bool,
+}
+
+impl fmt::Debug for SyntraBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let providers: Vec<&str> = self.providers.iter().map(|p| p.name()).collect();
+        f.debug_struct("SyntraBuilder")
+            .field("data_dir", &self.data_dir)
+            .field("providers", &providers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl SyntraBuilder {
+    pub(super) fn new() -> Self {
+        Self {
+            data_dir: None,
+            providers: Vec::new(),
+            models: HashMap::new(),
+            embedder: None,
+            store: None,
+            threads: None,
+            ranker: Arc::new(DefaultRanker::default()),
+            router: None,
+            preferences: RouterPreferences::default(),
+            catalogue: None,
+            context: Arc::new(DefaultContextBuilder::default()),
+            persona: Persona::default(),
+            budget: Budget::default(),
+            policy: RetryPolicy::default(),
+            time_zone: jiff::tz::TimeZone::UTC,
+            clock: Arc::new(SystemClock::new()),
+            history_messages: 20,
+            extractive_fallback: true,
+        }
+    }
+
+    /// Keeps everything in one SQLite file in `dir`, which is made if it is not there.
+    pub fn data_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.data_dir = Some(dir.into());
+        self
+    }
+
+    /// Keeps everything in memory; it is gone with the last clone. The default.
+    pub fn in_memory(mut self) -> Self {
+        self.data_dir = None;
+        self
+    }
+
+    /// Adds a provider; one of the same name is replaced. Its models are those of the catalogue, unless
+    /// [`SyntraBuilder::models`] names others.
+    pub fn provider(mut self, provider: impl Provider) -> Self {
+        self.add_provider(Arc::new(provider));
+        self
+    }
+
+    /// Adds a provider that is shared.
+    pub fn shared_provider(mut self, provider: Arc<dyn Provider>) -> Self {
+        self.add_provider(provider);
+        self
+    }
+
+    fn add_provider(&mut self, provider: Arc<dyn Provider>) {
+        self.providers.retain(|p| p.name() != provider.name());
+        self.providers.push(provider);
+    }
+
+    /// Names the models of `provider` that may be called, in order of preference.
+    pub fn models<S: Into<String>>(mut self, provider: impl Into<String>, models: impl IntoIterator<Item = S>) -> Self {
+        self.models.insert(provider.into(), models.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Adds a provider for each key variable of the environment that is set, takes the models that may be called from `SYNTRA_MODELS`
+    /// (`provider/model`, separated by commas; the catalogue's where it is not set) and the directory from `SYNTRA_DATA_DIR`
+    /// (`.syntra` where it is not set and none was named).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] naming the variable whose value cannot be used.
+    pub fn from_env(mut self) -> Result<Self> {
+        for provider in provider::from_env(env)? {
+            self.add_provider(Arc::new(provider));
+        }
+        for name in
+            env("SYNTRA_MODELS").iter().flat_map(|list| list.split(',')).map(str::trim).filter(|n| !n.is_empty())
+        {
+            let (provider, model) = name.split_once('/').ok_or_else(|| {
+                Error::new(
+                    ErrorKind::Config,
+                    format!("SYNTRA_MODELS lists provider/model, separated by commas; got {name:?}"),
+                )
+            })?;
+            self.models.entry(provider.to_owned()).or_default().push(model.to_owned());
+        }
+        if let Some(dir) = std::env::var_os("SYNTRA_DATA_DIR") {
+            self.data_dir = Some(dir.into());
+        }
+        self.data_dir.get_or_insert_with(|| ".syntra".into());
+        Ok(self)
+    }
+
+    /// Looks for a llama.cpp and an Ollama server on this machine (`LLAMA_CPP_BASE_URL`, `OLLAMA_HOST`, or their usual ports) and adds
+    /// those that answer within 300 ms, with the models that they serve. What does not answer is left out.
+    pub async fn discover_local_servers(mut self) -> Self {
+        for server in provider::servers().filter(|server| server.local) {
+            let found = match self.providers.iter().find(|p| p.name() == server.name) {
+                // Its address was given; its models may still be unknown.
+                Some(_) if self.models.contains_key(server.name) => continue,
+                _ => match server.configured(env) {
+                    Ok(found) => found,
+                    Err(_) => continue,
+                },
+            };
+            let Ok(models) = found.list_models_within(LOCAL_SERVER_WAIT).await else { continue };
+            if !models.is_empty() {
+                self.models.insert(server.name.to_owned(), models);
+                self.add_provider(Arc::new(found));
+            }
+        }
+        self
+    }
+
+    /// Replaces the in-package embedder.
+    pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.embedder = Some(embedder);
+        self
+    }
+
+    /// Replaces the SQLite memory store.
+    pub fn memory_store(mut self, store: Arc<dyn MemoryStore>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
+    /// Replaces the SQLite thread store.
+    pub fn thread_store(mut self, threads: Arc<dyn ThreadStore>) -> Self {
+        self.threads = Some(threads);
+        self
+    }
+
+    /// Replaces the ranking of recalled memories.
+    pub fn ranker(mut self, ranker: Arc<dyn HybridRanker>) -> Self {
+        self.ranker = ranker;
+        self
+    }
+
+    /// Replaces the router.
+    pub fn router(mut self, router: Arc<dyn Router>) -> Self {
+        self.router = Some(router);
+        self
+    }
+
+    /// Sets what the default router aims at, from cheapest to best.
+    pub fn preferences(mut self, preferences: RouterPreferences) -> Self {
+        self.preferences = preferences;
+        self
+    }
+
+    /// Replaces the catalogue of models and prices.
+    pub fn catalogue(mut self, catalogue: Catalogue) -> Self {
+        self.catalogue = Some(catalogue);
+        self
+    }
+
+    /// Replaces the context builder.
+    pub fn context_builder(mut self, context: Arc<dyn ContextBuilder>) -> Self {
+        self.context = context;
+        self
+    }
+
+    /// Sets who speaks.
+    pub fn persona(mut self, persona: Persona) -> Self {
+        self.persona = persona;
+        self
+    }
+
+    /// Sets the token budgets.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Sets how often and how patiently models are called.
+    pub fn retry_policy(mut self, policy: RetryPolicy) -> Self {
+        self.policy = policy;
+        self
+    }
+
+    /// Sets the time zone in which `yesterday` is understood. UTC by default.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when there is no zone of that IANA name.
+    pub fn time_zone(mut self, name: &str) -> Result<Self> {
+        self.time_zone = jiff::tz::TimeZone::get(name).map_err(|_| {
+            Error::invalid(format!("unknown time zone {name:?}: use an IANA name such as Europe/Lisbon"))
+        })?;
+        Ok(self)
+    }
+
+    /// Replaces the clock.
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets how many messages of a thread a turn reads back. Default 20.
+    pub fn history_messages(mut self, n: u64) -> Self {
+        self.history_messages = n;
+        self
+    }
+
+    /// Whether a question that no model answers is answered from memory (the default) or is an error.
+    pub fn extractive_fallback(mut self, yes: bool) -> Self {
+        self.extractive_fallback = yes;
+        self
+    }
+
+    /// The assistant.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`] when the directory cannot be used; [`ErrorKind::Config`] when models are named for a provider that is
+    /// not there.
+    pub fn build(self) -> Result<Syntra> {
+        for name in self.models.keys() {
+            if !self.providers.iter().any(|p| p.name() == name) {
+                let known: Vec<&str> = self.providers.iter().map(|p| p.name()).collect();
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("models are named for provider {name:?}, which is not configured; configured: {known:?}"),
+                ));
+            }
+        }
+        let embedder: Arc<dyn Embedder> = match self.embedder {
+            Some(embedder) => embedder,
+            None => Arc::new(StaticEmbedder::bundled()?),
+        };
+        let (store, threads) = match (self.store, self.threads) {
+            (Some(store), Some(threads)) => (store, threads),
+            (store, threads) => {
+                let database = match &self.data_dir {
+                    Some(dir) => Database::open(dir)?,
+                    None => Database::in_memory()?,
+                };
+                (
+                    match store {
+                        Some(store) => store,
+                        None => Arc::new(
+                            SqliteMemoryStore::new(database.clone(), self.clock.clone())
+                                .with_model(embedder.model(), embedder.dimensions())?,
+                        ),
+                    },
+                    threads.unwrap_or_else(|| Arc::new(SqliteThreadStore::new(database, self.clock.clone()))),
+                )
+            }
+        };
+        let catalogue = self.catalogue.unwrap_or_else(Catalogue::builtin);
+        let health = Arc::new(FleetHealth::new(self.clock.clone()));
+        let mut targets = Vec::new();
+        for provider in &self.providers {
+            let named = self.models.get(provider.name());
+            let models =
+                named.cloned().unwrap_or_else(|| current_models(&catalogue, provider.name(), self.clock.now()));
+            targets.extend(models.into_iter().map(|model| Target::new(provider.name(), model)));
+        }
+        let router = self
+            .router
+            .unwrap_or_else(|| Arc::new(DefaultRouter::new(catalogue.clone(), self.preferences, self.clock.clone())));
+        let providers = self.providers.into_iter().map(|p| (p.name().to_owned(), p)).collect();
+        let rooms = Rooms {
+            memories: Memories::new(store.clone(), embedder.clone(), self.ranker, self.clock.clone()),
+            threads,
+            providers: Arc::new(providers),
+            targets,
+            catalogue,
+            router,
+            health,
+            context: self.context,
+            persona: self.persona,
+            budget: self.budget,
+            policy: self.policy,
+            coalescer: Coalescer::new(),
+            time_zone: self.time_zone,
+            clock: self.clock,
+            history_messages: self.history_messages,
+            extractive_fallback: self.extractive_fallback,
+            traces: moka::sync::Cache::builder().max_capacity(1_000).support_invalidation_closures().build(),
+        };
+        Ok(Syntra { rooms: Arc::new(rooms), embedder, store })
+    }
+}
+
+/// The models of `provider` in the catalogue that are not retired.
+fn current_models(catalogue: &Catalogue, provider: &str, now: jiff::Timestamp) -> Vec<String> {
+    let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
+    let models = catalogue.models().iter().filter(|m| m.provider == provider && !m.is_retired(today));
+    models.map(|m| m.model.clone()).collect()
+}
