@@ -93,7 +93,9 @@ run_node() {
   command -v node >/dev/null && command -v npm >/dev/null || { fail "Node: no node and npm found: install Node 20 or later"; return; }
   local log=$out/node.log p f
   cd syntra-node || return
-  npm ci --no-audit --no-fund --loglevel=error || { fail "Node: npm ci"; cd "$root" || exit; return; }
+  # Not `npm ci`: it wants the lock to name the other platforms' binaries of the build tool too, which a lock made on one platform does not.
+  # This takes the versions of the lock as well, and with --no-save leaves it as it is.
+  npm install --no-save --no-audit --no-fund --loglevel=error || { fail "Node: npm install"; cd "$root" || exit; return; }
   npx --no-install napi build --platform --no-js --dts ../target/syntra-native.d.ts --output-dir . >"$out/napi.log" 2>&1 ||
     { tail -30 "$out/napi.log"; fail "Node: the binary does not build"; cd "$root" || exit; return; }
   npm run --silent build:ts && npm run --silent typecheck || { fail "Node: the types do not check"; cd "$root" || exit; return; }

@@ -202,6 +202,8 @@ export interface AttemptRecord {
   firstTokenMs?: number
   elapsedMs: number
   usage: Usage
+  /** Whether it read along with an identical call in flight, which bears the cost. */
+  shared: boolean
 }
 /** A phase of a turn; times in microseconds from its beginning. */
 export interface Span { name: string; startUs: number; elapsedUs: number }

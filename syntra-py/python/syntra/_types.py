@@ -523,6 +523,8 @@ class AttemptRecord:
     target: Target
     elapsed_ms: int
     usage: Usage
+    #: Whether it read along with an identical call in flight, which bears the cost.
+    shared: bool
     error: str | None = None
     message: str | None = None
     first_token_ms: int | None = None
