@@ -12,17 +12,22 @@ fn order(a: &(u32, f32), b: &(u32, f32)) -> Ordering {
 pub(crate) struct TopK {
     limit: usize,
     held: Vec<(u32, f32)>,
-    floor: f32,
+    /// The last of the best so far: nothing after it can be among them.
+    floor: (u32, f32),
 }
 
 impl TopK {
     pub(crate) fn new(limit: usize) -> Self {
-        Self { limit, held: Vec::with_capacity(limit.saturating_mul(2).min(1 << 16)), floor: f32::NEG_INFINITY }
+        Self {
+            limit,
+            held: Vec::with_capacity(limit.saturating_mul(2).min(1 << 16)),
+            floor: (u32::MAX, f32::NEG_INFINITY),
+        }
     }
 
     #[inline]
     pub(crate) fn push(&mut self, key: u32, score: f32) {
-        if score < self.floor || self.limit == 0 {
+        if score < self.floor.1 || (score == self.floor.1 && key > self.floor.0) || self.limit == 0 {
             return;
         }
         self.held.push((key, score));
@@ -36,7 +41,7 @@ impl TopK {
             return;
         }
         let (_, worst, _) = self.held.select_nth_unstable_by(self.limit - 1, order);
-        self.floor = worst.1;
+        self.floor = *worst;
         self.held.truncate(self.limit);
     }
 
