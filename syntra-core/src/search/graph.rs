@@ -11,6 +11,9 @@ const SHARE: usize = 20;
 const GAMMA: f32 = 0.8;
 /// The share of that where neither document has the entity as its title.
 const UNTITLED: f32 = 0.3;
+/// The same where neither document's title is a name that others use: only then are these documents about things that have
+/// names. Turns of a conversation, code and papers mention names in passing.
+const IN_PASSING: f32 = 0.1;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Edge {
@@ -26,6 +29,8 @@ pub(crate) struct EntityGraph {
     free: Vec<u32>,
     edges: Vec<Vec<Edge>>,
     forward: Vec<Box<[u32]>>,
+    /// Whether the document of a slot has a title.
+    has_title: Vec<bool>,
     documents: usize,
 }
 
@@ -60,6 +65,10 @@ impl EntityGraph {
         let place = slot as usize;
         if self.forward.len() <= place {
             self.forward.resize_with(place + 1, Default::default);
+            self.has_title.resize(place + 1, false);
+        }
+        if let Some(has_title) = self.has_title.get_mut(place) {
+            *has_title = entities.iter().any(|(_, titled)| *titled);
         }
         if let Some(forward) = self.forward.get_mut(place) {
             *forward = entities.into_iter().map(|(e, _)| e).collect();
@@ -129,6 +138,15 @@ impl EntityGraph {
         entities.iter().filter(|e| of.contains(e)).count() as f32 / entities.len() as f32
     }
 
+    /// Whether the title of the document is a name that another one mentions.
+    fn is_named(&self, slot: u32) -> bool {
+        let at = slot as usize;
+        // The title is the first of a document's entities.
+        let title =
+            if self.has_title.get(at) == Some(&true) { self.forward.get(at).and_then(|of| of.first()) } else { None };
+        title.and_then(|entity| self.edges.get(*entity as usize)).is_some_and(|list| list.len() > 1)
+    }
+
     /// What documents gain by sharing an entity with a seed (slot and score), best seed first: for each shared entity
     /// `GAMMA * score / ln(2 + df)`, and less of it where the entity is neither document's title.
     pub(crate) fn hop(&self, seeds: &[(u32, f32)]) -> FxHashMap<u32, f32> {
@@ -144,7 +162,13 @@ impl EntityGraph {
                 let gain = GAMMA * score / (2.0 + list.len() as f32).ln();
                 let seed_titled = list.iter().any(|e| e.slot == seed && e.titled);
                 for edge in list.iter().filter(|e| e.slot != seed) {
-                    let share = if seed_titled || edge.titled { 1.0 } else { UNTITLED };
+                    let share = if seed_titled || edge.titled {
+                        1.0
+                    } else if self.is_named(seed) || self.is_named(edge.slot) {
+                        UNTITLED
+                    } else {
+                        IN_PASSING
+                    };
                     let held = gains.entry(edge.slot).or_insert(0.0);
                     *held = held.max(gain * share);
                 }
@@ -164,7 +188,12 @@ impl EntityGraph {
             }
             let gain = GAMMA / (2.0 + list.len() as f32).ln();
             for edge in list {
-                *gains.entry(edge.slot).or_insert(0.0) += gain * if edge.titled { 1.0 } else { UNTITLED };
+                *gains.entry(edge.slot).or_insert(0.0) += gain
+                    * match edge.titled {
+                        true => 1.0,
+                        false if self.is_named(edge.slot) => UNTITLED,
+                        false => IN_PASSING,
+                    };
             }
         }
         gains

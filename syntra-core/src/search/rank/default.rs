@@ -180,7 +180,10 @@ impl DefaultRanker {
         if signals.get(Signal::Conversation).is_some() && signals.get(Signal::UserSaid).is_none() {
             add(Signal::Length, w.length, &|n| (n.max(0.0).ln_1p() / 31f32.ln()).min(1.2) - 1.2);
         }
-        add(Signal::IsQuestion, w.is_question, &as_is);
+        // Nor does it matter there who asks: beside an assistant a question of the user's says what it is about.
+        if signals.get(Signal::UserSaid).is_none() {
+            add(Signal::IsQuestion, w.is_question, &as_is);
+        }
         if question.when {
             add(Signal::TimeCue, w.time_cue, &as_is);
         }
