@@ -70,7 +70,8 @@ static RULES: LazyLock<Vec<Rule>> = LazyLock::new(|| {
 /// let facts = extract_facts("Hi! My name is Ada. I live in Lisbon and I love tea. Where do you live?");
 /// assert_eq!(facts[0].text, "The user's name is Ada.");
 /// assert_eq!(facts[1].attribute.as_deref(), Some("home"));
-/// assert_eq!(facts.len(), 2);
+/// assert_eq!(facts[2].text, "The user says: I love tea.");
+/// assert_eq!(facts.len(), 3, "a question states nothing");
 /// ```
 pub fn extract_facts(text: &str) -> Vec<ExtractedFact> {
     let mut facts: Vec<ExtractedFact> = Vec::new();
