@@ -36,16 +36,39 @@ impl PyHost {
     }
 }
 
+/// How far a call has come, for cancelling the coroutine that works on it.
+enum Progress {
+    /// The dispatcher has not returned yet; its coroutine may run already.
+    Dispatching,
+    /// A coroutine works on it; the future is Python's.
+    Running(Py<PyAny>),
+    /// The reply is here.
+    Answered,
+    /// Nobody waits any more.
+    Abandoned,
+}
+
 /// Cancels the coroutine that works on a reply nobody waits for any more.
-struct Pending(Arc<Mutex<Option<Py<PyAny>>>>);
+struct Pending(Arc<Mutex<Progress>>);
+
+impl Pending {
+    fn set(&self, next: Progress) -> Option<Progress> {
+        self.0.lock().ok().map(|mut progress| std::mem::replace(&mut *progress, next))
+    }
+}
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if let Some(future) = self.0.lock().ok().and_then(|mut f| f.take()) {
-            deliver(move |py| {
-                let _ = future.call_method0(py, "cancel");
-            });
+        let answered = self.0.lock().is_ok_and(|progress| matches!(*progress, Progress::Answered));
+        if !answered && let Some(Progress::Running(future)) = self.set(Progress::Abandoned) {
+            deliver(move |py| cancel(py, &future));
         }
+    }
+}
+
+fn cancel(py: Python<'_>, future: &Py<PyAny>) {
+    if let Err(error) = future.call_method0(py, "cancel") {
+        error.write_unraisable(py, None);
     }
 }
 
@@ -55,16 +78,25 @@ impl Host for PyHost {
         let (sender, receiver) = oneshot::channel();
         let (object, method) = (object.to_owned(), method.to_owned());
         let dispatch = self.dispatch.clone();
-        let future = Arc::new(Mutex::new(None));
-        let pending = Pending(future.clone());
+        let pending = Pending(Arc::new(Mutex::new(Progress::Dispatching)));
+        let progress = pending.0.clone();
         // A plain function runs right here, on a thread that may block; a coroutine function is handed to an event loop.
         tokio::task::spawn_blocking(move || {
             Python::try_attach(|py| {
                 let done = Done { sender: Mutex::new(Some(sender)) };
                 match dispatch.call1(py, (object, method, argument, done)) {
-                    Ok(waiting) if !waiting.is_none(py) => {
-                        if let Ok(mut slot) = future.lock() {
-                            *slot = Some(waiting);
+                    Ok(future) if !future.is_none(py) => {
+                        let late = progress.lock().ok().and_then(|mut progress| match *progress {
+                            Progress::Dispatching => {
+                                *progress = Progress::Running(future);
+                                None
+                            }
+                            Progress::Abandoned => Some(future),
+                            Progress::Running(_) | Progress::Answered => None,
+                        });
+                        // Without the lock: Python may let another thread run in between.
+                        if let Some(future) = late {
+                            cancel(py, &future);
                         }
                     }
                     Ok(_) => {}
@@ -73,11 +105,9 @@ impl Host for PyHost {
             })
         });
         let reply = receiver.await;
-        if let Ok(mut slot) = pending.0.lock() {
-            // The reply is here: nothing is left to cancel. Its reference is given back where the GIL is.
-            if let Some(future) = slot.take() {
-                deliver(move |_| drop(future));
-            }
+        // Nothing is left to cancel. The reference is given back where the GIL is.
+        if let Some(Progress::Running(future)) = pending.set(Progress::Answered) {
+            deliver(move |_| drop(future));
         }
         reply.map_err(|_| Error::new(ErrorKind::Cancelled, "the Python object did not answer"))
     }

@@ -82,7 +82,7 @@ fn every_setting_of_the_builder_is_listed_or_put_off_with_a_reason() {
     let parity = parity();
     let known: BTreeSet<String> =
         ["settings", "builder", "later"].into_iter().flat_map(|key| names(&parity[key])).collect();
-    let missing: Vec<String> = methods("syntra.rs", "SyntraBuilder").difference(&known).cloned().collect();
+    let missing: Vec<String> = methods("syntra/builder.rs", "SyntraBuilder").difference(&known).cloned().collect();
     assert!(missing.is_empty(), "the bindings have no setting for {missing:?}");
 }
 

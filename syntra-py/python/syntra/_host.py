@@ -174,7 +174,9 @@ class _ProviderObject:
         try:
             batch = await pump.next()
         except BaseException:
+            # It failed, or nobody waits for it any more: the `close` that then comes finds nothing left to close.
             self._streams.pop(number, None)
+            pump.close()
             raise
         if batch["done"]:
             self._streams.pop(number, None)
