@@ -82,9 +82,7 @@ impl Syntra {
             match event {
                 crate::Event::Error(error) => return Err(error),
                 crate::Event::Done(turn) => {
-                    let trace = self.trace(scope, &turn.turn_id).ok_or_else(|| {
-                        Error::new(ErrorKind::NotFound, "the turn's trace was evicted before it was read")
-                    })?;
+                    let Some(trace) = stream.trace() else { break };
                     return Ok(Answer::new(builder.build(), *turn, trace));
                 }
                 event => builder.push(&event),

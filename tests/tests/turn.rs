@@ -474,3 +474,22 @@ async fn fifty_identical_questions_at_once_cost_one_call() {
     let again = syntra.stream(&ada(), question()).unwrap().collect::<Vec<Event>>().await;
     assert_eq!((text_of(&again).as_str(), provider.calls()), ("All the same.", 2));
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_last_turns_can_be_asked_about_however_many_there_were() {
+    let syntra = Syntra::builder().in_memory().build().unwrap();
+    let question = || Ask::new("Is it?").with_recall(false).with_remember(false);
+    let first = ask(&syntra, question()).await;
+    let mut turns = Vec::new();
+    for n in 0..1_500 {
+        turns.push(ask(&syntra, question()).await.turn.turn_id);
+        // Old turns that are read again and again do not keep new ones out.
+        for old in turns.iter().take(if n < 1_000 { 0 } else { 900 }) {
+            let _ = syntra.trace(&ada(), old);
+        }
+    }
+    let kept = turns.iter().rev().take(50).filter(|id| syntra.trace(&ada(), id).is_some()).count();
+    assert_eq!(kept, 50);
+    assert!(syntra.trace(&ada(), &first.turn.turn_id).is_none(), "the number kept is bounded");
+    assert_eq!(first.trace.turn_id, first.turn.turn_id, "an answer brings its own trace");
+}

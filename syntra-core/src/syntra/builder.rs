@@ -331,7 +331,12 @@ impl SyntraBuilder {
             clock: self.clock,
             history_messages: self.history_messages,
             extractive_fallback: self.extractive_fallback,
-            traces: moka::sync::Cache::builder().max_capacity(1_000).support_invalidation_closures().build(),
+            traces: moka::sync::Cache::builder()
+                .max_capacity(1_000)
+                // The default policy may refuse a newcomer in favour of what was read often; the last turns are what is asked about.
+                .eviction_policy(moka::policy::EvictionPolicy::lru())
+                .support_invalidation_closures()
+                .build(),
         };
         Ok(Syntra { rooms: Arc::new(rooms), embedder, store })
     }

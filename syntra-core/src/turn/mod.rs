@@ -34,7 +34,7 @@ use crate::thread::{ThreadMessage, ThreadStore};
 use crate::voice::Persona;
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 /// What a turn needs of the house; wired once by the front door.
@@ -118,7 +118,7 @@ impl Turn {
 
     /// The stream of this turn; nothing happens before it is polled.
     pub(crate) fn into_stream(self) -> TurnStream {
-        TurnStream::new(self.trace.turn_id.clone(), |out| run(self, out))
+        TurnStream::new(self.trace.turn_id.clone(), |out, trace| run(self, out, trace))
     }
 
     fn elapsed(&self) -> Duration {
@@ -133,7 +133,7 @@ impl Turn {
 }
 
 /// The corridor. Ends in exactly one terminal event; the trace is kept either way.
-async fn run(mut turn: Turn, out: stream::Emitter) {
+async fn run(mut turn: Turn, out: stream::Emitter, kept: Arc<OnceLock<Arc<Trace>>>) {
     let ended = corridor(&mut turn, &out).await;
     let last = match ended {
         Ok(answered) => Event::Done(Box::new(answered)),
@@ -143,7 +143,10 @@ async fn run(mut turn: Turn, out: stream::Emitter) {
         }
     };
     let key = (turn.scope.clone(), turn.trace.turn_id.clone());
-    turn.rooms.traces.insert(key, Arc::new(turn.trace));
+    let trace = Arc::new(turn.trace);
+    turn.rooms.traces.insert(key, trace.clone());
+    // The cell is this turn's own and empty.
+    let _ = kept.set(trace);
     out.emit(last).await;
 }
 

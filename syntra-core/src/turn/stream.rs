@@ -1,10 +1,12 @@
 //! A turn as a stream.
 
+use super::Trace;
 use crate::chat::Event;
 use futures::Stream;
 use futures::future::BoxFuture;
 use std::fmt;
 use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
@@ -14,6 +16,7 @@ use tokio::sync::mpsc;
 /// upstream connection, and a reader that is slow slows the turn down (a few events are buffered).
 pub struct TurnStream {
     turn_id: String,
+    trace: Arc<OnceLock<Arc<Trace>>>,
     driver: Option<BoxFuture<'static, ()>>,
     events: mpsc::Receiver<Event>,
 }
@@ -39,12 +42,19 @@ impl Emitter {
 const BUFFERED: usize = 32;
 
 impl TurnStream {
-    pub(crate) fn new<F>(turn_id: String, run: impl FnOnce(Emitter) -> F) -> Self
+    /// The stream of `run`, which leaves its trace in the cell that it is given before it emits the terminal event.
+    pub(crate) fn new<F>(turn_id: String, run: impl FnOnce(Emitter, Arc<OnceLock<Arc<Trace>>>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
         let (sender, events) = mpsc::channel(BUFFERED);
-        Self { turn_id, driver: Some(Box::pin(run(Emitter(sender)))), events }
+        let trace = Arc::new(OnceLock::new());
+        Self { turn_id, driver: Some(Box::pin(run(Emitter(sender), trace.clone()))), trace, events }
+    }
+
+    /// Why the turn did what it did; there when the terminal event has come.
+    pub fn trace(&self) -> Option<Arc<Trace>> {
+        self.trace.get().cloned()
     }
 
     /// The turn's id, to ask [`crate::Syntra::trace`] about it when it has ended.
