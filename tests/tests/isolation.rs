@@ -9,7 +9,7 @@ use syntra_core::query::QueryAnalysis;
 use syntra_core::search::{Candidate, Filter, SearchQuery, Signal, Strategy as Finding};
 use syntra_core::storage::Database;
 use syntra_core::thread::{NewThreadMessage, SqliteThreadStore, ThreadStore};
-use syntra_core::{Message, Scope, Timestamp};
+use syntra_core::{Message, Scope, SystemClock, Timestamp};
 
 mod standing {
     use std::time::Duration;
@@ -37,6 +37,7 @@ enum Call {
     Remember(Vec<(Option<usize>, usize)>),
     Recall(usize, usize),
     Signals(Vec<usize>, usize),
+    Gather(usize),
     Get(Vec<usize>),
     Update(usize, usize),
     Supersede(usize, Option<usize>, usize),
@@ -65,6 +66,7 @@ impl Call {
             Call::Remember(_) => "memory.remember",
             Call::Recall(..) => "memory.recall",
             Call::Signals(..) => "memory.signals",
+            Call::Gather(..) => "memory.gather",
             Call::Get(_) => "memory.get",
             Call::Update(..) => "memory.update",
             Call::Supersede(..) => "memory.supersede",
@@ -96,6 +98,7 @@ fn call() -> BoxedStrategy<Call> {
         vec((of(i.clone()), w.clone()), 0..4).prop_map(Call::Remember),
         (0..5usize, w.clone()).prop_map(|(s, w)| Call::Recall(s, w)),
         (vec(i.clone(), 0..4), w.clone()).prop_map(|(ids, w)| Call::Signals(ids, w)),
+        w.clone().prop_map(Call::Gather),
         vec(i.clone(), 0..4).prop_map(Call::Get),
         (i.clone(), w.clone()).prop_map(|(i, w)| Call::Update(i, w)),
         (i.clone(), of(i.clone()), w.clone()).prop_map(|(old, new, w)| Call::Supersede(old, new, w)),
@@ -197,6 +200,14 @@ impl Stores {
                 let asked = asked(*word);
                 candidates(memories.signals(scope, &ids(of), query!(asked)).await.unwrap())
             }
+            Call::Gather(word) => {
+                let asked = asked(*word);
+                let strategies = Finding::ALL.map(|strategy| (strategy, 100));
+                let clock = SystemClock::new();
+                let found = memories.gather(scope, &strategies, query!(asked), 100, &clock).await.unwrap();
+                let reports: Vec<_> = found.reports.iter().map(|r| (r.strategy, r.found, r.error.is_some())).collect();
+                format!("{reports:?} {}", candidates(found.candidates))
+            }
             Call::Get(of) => format!("{:?}", memories.get(scope, &ids(of)).await),
             Call::Update(id, word) => {
                 let patch = MemoryPatch { text: Some(text(*word)), ..MemoryPatch::default() };
@@ -251,6 +262,7 @@ impl Stores {
         ];
         calls.extend((0..5).map(|strategy| Call::Recall(strategy, 0)));
         calls.push(Call::Signals((0..8).collect(), 0));
+        calls.push(Call::Gather(0));
         calls.extend((0..8).flat_map(|id| [Call::ThreadRead(id), Call::ThreadHistory(id)]));
         let mut seen = Vec::new();
         for call in calls {
