@@ -190,6 +190,8 @@ export interface TracedMemory {
   parts: { [signal: string]: number }
   foundBy: Strategy[]
 }
+/** What the older messages of a thread said; `covered` is how many, from the thread's first. */
+export interface ThreadSummary { covered: number; text?: string }
 /** One line of the context and where it is from; `label` is the number by which an answer can cite it. */
 export interface ContextLine { section: string; label?: number; memoryId?: string; tokens: number }
 /** Something that was left out of the context, and why. */
@@ -216,6 +218,8 @@ export interface Trace {
   rewritten?: string
   recalled: TracedMemory[]
   strategies: StrategyReport[]
+  /** What is older in the thread than the messages that were read back word for word. */
+  summary?: ThreadSummary
   context: ContextLine[]
   dropped: Dropped[]
   tokens: { [section: string]: number }

@@ -87,8 +87,9 @@ def settings(case: dict[str, Any], base_url: Callable[[str], str]) -> dict[str, 
     for name, cls in (("budget", syntra.Budget), ("persona", syntra.Persona), ("retry_policy", syntra.RetryPolicy)):
         if name in setup:
             out[name] = cls(**setup[name])
-    if "extractive_fallback" in setup:
-        out["extractive_fallback"] = setup["extractive_fallback"]
+    for name in ("extractive_fallback", "history_messages"):
+        if name in setup:
+            out[name] = setup[name]
     return out
 
 

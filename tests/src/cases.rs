@@ -51,6 +51,8 @@ pub struct Setup {
     pub retry_policy: Option<Map<String, Value>>,
     /// Whether memory answers when no model does.
     pub extractive_fallback: Option<bool>,
+    /// How many messages of a thread a turn reads back.
+    pub history_messages: Option<u64>,
 }
 
 /// A provider at the scripted server.

@@ -8,7 +8,7 @@ use syntra_core::memory::{MemoryPatch, MemoryStore, MemoryType, NewMemory, NewVe
 use syntra_core::query::QueryAnalysis;
 use syntra_core::search::{Candidate, Filter, SearchQuery, Signal, Strategy as Finding};
 use syntra_core::storage::Database;
-use syntra_core::thread::{NewThreadMessage, SqliteThreadStore, ThreadStore};
+use syntra_core::thread::{NewThreadMessage, SqliteThreadStore, ThreadStore, ThreadSummary};
 use syntra_core::{Message, Scope, SystemClock, Timestamp};
 
 mod standing {
@@ -56,6 +56,8 @@ enum Call {
     ThreadDelete(usize),
     ThreadAppend(usize, Option<usize>, usize),
     ThreadHistory(usize),
+    ThreadSummary(usize),
+    ThreadSetSummary(usize, usize),
     ThreadErase,
 }
 
@@ -85,6 +87,8 @@ impl Call {
             Call::ThreadDelete(_) => "thread.delete",
             Call::ThreadAppend(..) => "thread.append",
             Call::ThreadHistory(_) => "thread.history",
+            Call::ThreadSummary(_) => "thread.summary",
+            Call::ThreadSetSummary(..) => "thread.set_summary",
             Call::ThreadErase => "thread.erase",
         }
     }
@@ -116,7 +120,9 @@ fn call() -> BoxedStrategy<Call> {
         Just(Call::ThreadList),
         i.clone().prop_map(Call::ThreadDelete),
         (i.clone(), of(i.clone()), w).prop_map(|(t, id, w)| Call::ThreadAppend(t, id, w)),
-        i.prop_map(Call::ThreadHistory),
+        i.clone().prop_map(Call::ThreadHistory),
+        i.clone().prop_map(Call::ThreadSummary),
+        (i, 0..3usize).prop_map(|(t, n)| Call::ThreadSetSummary(t, n)),
         Just(Call::ThreadErase),
     ]
     .boxed()
@@ -244,6 +250,11 @@ impl Stores {
                 format!("{:?}", threads.append(scope, &thread(id), vec![new]).await)
             }
             Call::ThreadHistory(id) => format!("{:?}", threads.history(scope, &thread(id), 100, None).await),
+            Call::ThreadSummary(id) => format!("{:?}", threads.summary(scope, &thread(id)).await),
+            Call::ThreadSetSummary(id, n) => {
+                let new = ThreadSummary { covered: *n as u64 + 1, text: Some(text(*n)) };
+                format!("{:?}", threads.set_summary(scope, &thread(id), *n as u64, new).await)
+            }
             Call::ThreadErase => format!("{:?}", threads.erase(scope).await),
         };
         without_made_up_ids(&seen)
@@ -263,7 +274,7 @@ impl Stores {
         calls.extend((0..5).map(|strategy| Call::Recall(strategy, 0)));
         calls.push(Call::Signals((0..8).collect(), 0));
         calls.push(Call::Gather(0));
-        calls.extend((0..8).flat_map(|id| [Call::ThreadRead(id), Call::ThreadHistory(id)]));
+        calls.extend((0..8).flat_map(|id| [Call::ThreadRead(id), Call::ThreadHistory(id), Call::ThreadSummary(id)]));
         let mut seen = Vec::new();
         for call in calls {
             seen.push(self.run(scope, &call).await);

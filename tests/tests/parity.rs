@@ -129,6 +129,7 @@ const RESULTS: &[(&str, &str)] = &[
     ("Target", "router/types.rs"),
     ("Thread", "thread/mod.rs"),
     ("ThreadMessage", "thread/mod.rs"),
+    ("ThreadSummary", "thread/mod.rs"),
     ("TimeRange", "query/mod.rs"),
     ("Tool", "chat/request.rs"),
     ("ToolCall", "chat/message.rs"),

@@ -44,10 +44,9 @@ impl Rolling {
     /// The state after older exchanges went into the summary: whole blocks of [`SUMMARY_EVERY`] that are older than the last `keep`
     /// exchanges. `None` when there is no such block. Pure; a host with a model may replace the summary by a better one.
     pub fn advance(&self, history: &[Message], keep: usize) -> Option<Self> {
-        let begins = |m: &Message| m.role == Role::User && m.tool_results().next().is_none();
         let covered = if self.covered <= history.len() { self.covered } else { 0 };
         let starts: Vec<usize> =
-            history.iter().enumerate().skip(covered).filter(|(_, m)| begins(m)).map(|(i, _)| i).collect();
+            history.iter().enumerate().skip(covered).filter(|(_, m)| begins_exchange(m)).map(|(i, _)| i).collect();
         let blocks = starts.len().saturating_sub(keep) / SUMMARY_EVERY;
         if blocks == 0 {
             return None;
@@ -56,6 +55,11 @@ impl Rolling {
         let summary = summarise(self.summary.as_deref(), history.get(covered..until)?);
         Some(Self { summary, covered: until })
     }
+}
+
+/// Whether an exchange begins with `message`: the user speaks, and does not only hand in what a tool found.
+pub(crate) fn begins_exchange(message: &Message) -> bool {
+    message.role == Role::User && message.tool_results().next().is_none()
 }
 
 /// A summary of `messages` by rule, joined to that of what came `before`: the sentences that say most, word for word, in order, each

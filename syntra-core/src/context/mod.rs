@@ -7,6 +7,7 @@ mod history;
 mod tokens;
 
 pub use builder::DefaultContextBuilder;
+pub(crate) use history::begins_exchange;
 pub use history::{Rolling, SUMMARY_EVERY, summarise};
 pub use tokens::{
     DOCUMENT_TOKENS, EstimatedCounter, IMAGE_TOKENS, IMAGE_TOKENS_LOW, MESSAGE_OVERHEAD, REPLY_OVERHEAD, TOOL_OVERHEAD,

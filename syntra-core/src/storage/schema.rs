@@ -9,7 +9,11 @@ const APPLICATION_ID: i64 = 0x7379_6e74;
 
 /// Each step from one version of the schema to the next; `user_version` says how many are done. A step that was released is
 /// never changed, a new one is added at the end.
-const MIGRATIONS: &[&str] = &[include_str!("schema/0001_memory.sql"), include_str!("schema/0002_threads.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema/0001_memory.sql"),
+    include_str!("schema/0002_threads.sql"),
+    include_str!("schema/0003_summaries.sql"),
+];
 
 /// The version of the schema that this library writes.
 pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;

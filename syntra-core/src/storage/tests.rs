@@ -5,7 +5,7 @@ use crate::memory::{MemoryPatch, MemoryStore, MemoryType, NewMemory, NewVector, 
 use crate::query::QueryAnalysis;
 use crate::search::{Filter, SearchQuery, Strategy};
 use crate::testing::{memory_store_conformance, thread_store_conformance};
-use crate::thread::{SqliteThreadStore, ThreadStore};
+use crate::thread::{SqliteThreadStore, ThreadStore, ThreadSummary};
 use jiff::Timestamp;
 
 fn memories(database: Database) -> Result<Arc<dyn MemoryStore>> {
@@ -114,6 +114,25 @@ async fn an_older_file_is_migrated_with_what_it_holds() {
         .query_row("PRAGMA user_version", [], |row| row.get(0))
         .unwrap();
     assert_eq!(version, Database::schema_version());
+}
+
+#[tokio::test]
+async fn threads_of_an_older_file_have_no_summary_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let old = Connection::open(dir.path().join(FILE_NAME)).unwrap();
+    old.execute_batch(VERSION_1).unwrap();
+    old.execute_batch(include_str!("schema/0002_threads.sql")).unwrap();
+    old.execute_batch(
+        "INSERT INTO threads (org, user, id, created_at, updated_at, written, messages) VALUES ('acme', 'ada', 't', 1, 1, 1, 9);
+         PRAGMA user_version = 2;",
+    )
+    .unwrap();
+    drop(old);
+    let threads = threads(Database::open(dir.path()).unwrap());
+    assert_eq!(threads.summary(&scope(), "t").await.unwrap(), ThreadSummary::default());
+    let summary = ThreadSummary { covered: 8, text: Some("It was said.".into()) };
+    assert!(threads.set_summary(&scope(), "t", 0, summary.clone()).await.unwrap());
+    assert_eq!(threads.summary(&scope(), "t").await.unwrap(), summary);
 }
 
 #[test]
@@ -260,6 +279,8 @@ async fn what_is_erased_is_on_the_disk_no_more() {
         memories.update(&scope(), &format!("{SECRET}1"), patch).await.unwrap();
         threads.create(&scope(), Some(SECRET), Some(SECRET)).await.unwrap();
         threads.append(&scope(), SECRET, vec![Message::user(SECRET).into()]).await.unwrap();
+        let summary = ThreadSummary { covered: 1, text: Some(SECRET.into()) };
+        assert!(threads.set_summary(&scope(), SECRET, 0, summary).await.unwrap());
         assert!(on_disk());
         if round == 0 {
             let ids: Vec<String> = (0..50).map(|i| format!("{SECRET}{i}")).collect();

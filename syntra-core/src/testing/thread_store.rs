@@ -3,7 +3,7 @@
 use super::memory_store::{Check, ensure};
 use crate::chat::{Image, Message, Part, Reasoning, Role, Scope, ToolCall};
 use crate::error::{Error, ErrorKind};
-use crate::thread::{NewThreadMessage, ThreadMessage, ThreadStore};
+use crate::thread::{NewThreadMessage, ThreadMessage, ThreadStore, ThreadSummary};
 use futures::future::join_all;
 use serde_json::json;
 use std::future::Future;
@@ -44,6 +44,7 @@ where
     checked(&suite, "history", &mut breaches, history).await;
     checked(&suite, "retry", &mut breaches, retry).await;
     checked(&suite, "list", &mut breaches, list).await;
+    checked(&suite, "summary", &mut breaches, summary).await;
     checked(&suite, "removal", &mut breaches, removal).await;
     checked(&suite, "concurrency", &mut breaches, concurrency).await;
     checked(&suite, "scopes", &mut breaches, scopes).await;
@@ -199,6 +200,64 @@ async fn list(suite: &Suite, scope: Scope) -> Check {
     Ok(())
 }
 
+async fn summary(suite: &Suite, scope: Scope) -> Check {
+    let of = |covered, text: &str| ThreadSummary { covered, text: Some(text.into()) };
+    suite.a.create(&scope, Some("t"), None).await.map_err(failed)?;
+    let none = suite.b.summary(&scope, "t").await.map_err(failed)?;
+    ensure!(none == ThreadSummary::default(), "a new thread's summary covers nothing: {none:?}");
+    let talk = |n: usize| (0..n).map(|i| Message::user(format!("m{i}")).into()).collect::<Vec<NewThreadMessage>>();
+    suite.a.append(&scope, "t", talk(6)).await.map_err(failed)?;
+    let thread = suite.a.read(&scope, "t").await.map_err(failed)?;
+    let steps = [
+        (0, of(7, "too far"), false, "it covers more than the thread has"),
+        (0, of(0, "nothing"), false, "it covers nothing"),
+        (2, of(4, "lost"), false, "it follows one that is not there"),
+        (0, of(2, "zwei\nLinien"), true, "it is the first"),
+        (0, of(4, "late"), false, "another writer was quicker"),
+        (2, of(2, "same"), false, "it covers no more than the one before"),
+        (2, of(1, "less"), false, "it covers less than the one before"),
+        (2, ThreadSummary { covered: 4, text: None }, true, "it goes on"),
+        (4, of(6, "all"), true, "it may cover all"),
+    ];
+    let mut held = none;
+    for (from, new, kept, why) in steps {
+        let was = suite.a.set_summary(&scope, "t", from, new.clone()).await.map_err(failed)?;
+        ensure!(was == kept, "{new:?} in place of {from} should {}be kept: {why}", if kept { "" } else { "not " });
+        held = if kept { new } else { held };
+        let read = suite.b.summary(&scope, "t").await.map_err(failed)?;
+        ensure!(read == held, "{read:?} should be {held:?}: {why}");
+    }
+    let after = suite.b.read(&scope, "t").await.map_err(failed)?;
+    ensure!(after == thread, "a summary is no news in the thread: {after:?}");
+    // Of writers at once exactly one goes first.
+    suite.a.create(&scope, Some("race"), None).await.map_err(failed)?;
+    suite.a.append(&scope, "race", talk(12)).await.map_err(failed)?;
+    let write = |i: u64| {
+        let store = if i.is_multiple_of(2) { &suite.a } else { &suite.b };
+        store.set_summary(&scope, "race", 0, of(i, &i.to_string()))
+    };
+    let mut kept = 0;
+    for written in join_all((1..=12).map(write)).await {
+        kept += u64::from(written.map_err(failed)?);
+    }
+    let read = suite.b.summary(&scope, "race").await.map_err(failed)?;
+    ensure!(kept == 1 && read.text == Some(read.covered.to_string()), "{kept} of 12 were kept, the last is {read:?}");
+    // It goes with its thread.
+    suite.a.delete(&scope, "t").await.map_err(failed)?;
+    not_found("a deleted thread's summary", suite.b.summary(&scope, "t").await)?;
+    not_found("a deleted thread's summary", suite.b.set_summary(&scope, "t", 6, of(8, "x")).await)?;
+    suite.a.create(&scope, Some("t"), None).await.map_err(failed)?;
+    let anew = suite.b.summary(&scope, "t").await.map_err(failed)?;
+    ensure!(anew == ThreadSummary::default(), "a thread made again has no summary: {anew:?}");
+    suite.a.append(&scope, "t", talk(2)).await.map_err(failed)?;
+    ensure!(
+        !suite.a.set_summary(&scope, "t", 0, of(8, "of the one before")).await.map_err(failed)?,
+        "the summary of a deleted thread is not that of the one after it"
+    );
+    suite.a.erase(&scope).await.map_err(failed)?;
+    not_found("an erased thread's summary", suite.b.summary(&scope, "race").await)
+}
+
 async fn removal(suite: &Suite, scope: Scope) -> Check {
     for id in ["a", "b", "c"] {
         suite.a.create(&scope, Some(id), None).await.map_err(failed)?;
@@ -243,11 +302,15 @@ async fn scopes(suite: &Suite, scope: Scope) -> Check {
     suite.a.append(&scope, "t", vec![Message::user("mine").into()]).await.map_err(failed)?;
     not_found("another's thread", suite.b.read(&other, "t").await)?;
     not_found("another's history", suite.b.history(&other, "t", 5, None).await)?;
+    let theirs = ThreadSummary { covered: 1, text: Some("x".into()) };
+    not_found("another's summary", suite.b.summary(&other, "t").await)?;
+    not_found("another's summary", suite.b.set_summary(&other, "t", 0, theirs).await)?;
     not_found("another's thread", suite.b.append(&other, "t", vec![Message::user("x").into()]).await)?;
     ensure!(!suite.b.delete(&other, "t").await.map_err(failed)?, "another's thread cannot be deleted");
     ensure!(suite.b.list(&other, 0, 10).await.map_err(failed)?.is_empty(), "another's threads are not listed");
     suite.b.create(&other, Some("t"), None).await.map_err(failed)?;
     ensure!(suite.b.erase(&other).await.map_err(failed)? == 0, "another's messages are not erased");
+    ensure!(suite.b.summary(&scope, "t").await.map_err(failed)?.covered == 0, "its summary is not another's");
     let own = suite.a.history(&scope, "t", 5, None).await.map_err(failed)?;
     ensure!(texts(&own) == ["mine"], "it is as it was: {own:?}");
     Ok(())

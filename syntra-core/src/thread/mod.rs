@@ -33,7 +33,7 @@ pub trait ThreadStore: Send + Sync + Debug + 'static {
     /// [`crate::ErrorKind::Storage`].
     async fn list(&self, scope: &Scope, offset: u64, limit: u64) -> Result<Vec<Thread>>;
 
-    /// Deletes a thread and its messages; whether it was there.
+    /// Deletes a thread with its messages and summary; whether it was there.
     ///
     /// # Errors
     /// [`crate::ErrorKind::Storage`].
@@ -52,6 +52,21 @@ pub trait ThreadStore: Send + Sync + Debug + 'static {
     /// # Errors
     /// [`crate::ErrorKind::NotFound`].
     async fn history(&self, scope: &Scope, id: &str, limit: u64, before: Option<u64>) -> Result<Vec<ThreadMessage>>;
+
+    /// What is kept of the thread's older messages; it covers none where nothing was kept yet.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`].
+    async fn summary(&self, scope: &Scope, id: &str) -> Result<ThreadSummary>;
+
+    /// Keeps `new` in place of the summary that covers `from` messages; whether it was kept. It is not where another writer has
+    /// put one in its place since, where it covers no more than that one, or where it covers more messages than the thread has (it
+    /// was made of another thread of this id, which was deleted): an older state never replaces a newer one, and nothing is covered
+    /// twice.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::NotFound`]; [`crate::ErrorKind::Storage`].
+    async fn set_summary(&self, scope: &Scope, id: &str, from: u64, new: ThreadSummary) -> Result<bool>;
 
     /// Deletes all threads of the scope; how many messages there were.
     ///
@@ -81,6 +96,15 @@ impl Thread {
     pub fn new(id: impl Into<String>, title: Option<String>, created_at: Timestamp) -> Self {
         Self { id: id.into(), title, created_at, updated_at: created_at, messages: 0 }
     }
+}
+
+/// What the older messages of a thread said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ThreadSummary {
+    /// How many messages, from the thread's first, it covers.
+    pub covered: u64,
+    /// What they said; `None` where that was nothing worth a line.
+    pub text: Option<String>,
 }
 
 /// A message to be appended.

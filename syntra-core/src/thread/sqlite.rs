@@ -1,6 +1,6 @@
 //! Threads in the SQLite file.
 
-use super::{NewThreadMessage, Thread, ThreadMessage, ThreadStore};
+use super::{NewThreadMessage, Thread, ThreadMessage, ThreadStore, ThreadSummary};
 use crate::chat::{Message, Scope};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
@@ -148,6 +148,44 @@ impl ThreadStore for SqliteThreadStore {
                 }
                 newest.reverse();
                 Ok(newest)
+            })
+            .await
+    }
+
+    async fn summary(&self, scope: &Scope, id: &str) -> Result<ThreadSummary> {
+        let (scope, id) = (scope.clone(), id.to_owned());
+        self.database
+            .read(move |connection| {
+                connection
+                    .prepare_cached("SELECT covered, summary FROM threads WHERE org = ?1 AND user = ?2 AND id = ?3")
+                    .and_then(|mut s| {
+                        s.query_row(params![scope.org(), scope.user(), id], |row| Ok((row.get(0)?, row.get(1)?)))
+                            .optional()
+                    })
+                    .map_err(|e| storage("could not read a thread's summary", e))?
+                    .map(|(covered, text)| Ok(ThreadSummary { covered: count(covered)?, text }))
+                    .unwrap_or_else(|| Err(not_found()))
+            })
+            .await
+    }
+
+    async fn set_summary(&self, scope: &Scope, id: &str, from: u64, new: ThreadSummary) -> Result<bool> {
+        let (scope, id) = (scope.clone(), id.to_owned());
+        self.database
+            .write(move |connection| {
+                find(connection, &scope, &id)?.ok_or_else(not_found)?;
+                // The condition is part of the write: of two writers one finds that the other was here.
+                connection
+                    .prepare_cached(
+                        "UPDATE threads SET covered = ?4, summary = ?5
+                          WHERE org = ?1 AND user = ?2 AND id = ?3 AND covered = ?6 AND ?4 > covered AND ?4 <= messages",
+                    )
+                    .and_then(|mut s| {
+                        let (covered, from) = (sql_limit(new.covered), sql_limit(from));
+                        s.execute(params![scope.org(), scope.user(), id, covered, new.text, from])
+                    })
+                    .map(|changed| changed > 0)
+                    .map_err(|e| storage("could not keep a thread's summary", e))
             })
             .await
     }

@@ -9,6 +9,7 @@
 
 mod answer;
 mod ask;
+mod conversation;
 mod extractive;
 mod save;
 mod stream;
@@ -32,6 +33,7 @@ use crate::router::{self, Catalogue, Fleet, FleetHealth, Plan, RouteQuery, Route
 use crate::search::Strategy;
 use crate::thread::{ThreadMessage, ThreadStore};
 use crate::voice::Persona;
+use conversation::{Conversation, read_thread};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
@@ -90,7 +92,7 @@ struct Outcome {
 struct Prepared {
     question: String,
     analysis: QueryAnalysis,
-    history: Vec<ThreadMessage>,
+    conversation: Conversation,
     recalled: Vec<(Memory, f32)>,
     context: Context,
 }
@@ -151,31 +153,16 @@ async fn run(mut turn: Turn, out: stream::Emitter, kept: Arc<OnceLock<Arc<Trace>
 }
 
 async fn corridor(turn: &mut Turn, out: &stream::Emitter) -> Result<Answered> {
-    let history = read_thread(turn).await?;
-    let (question, analysis) = analyse(turn, &history);
-    let recalled = recall(turn, out, &question, &history).await;
-    let context = build(turn, &recalled, &history)?;
-    let prepared = Prepared { question, analysis, history, recalled, context };
+    let conversation = read_thread(turn).await?;
+    let (question, analysis) = analyse(turn, &conversation.history);
+    let recalled = recall(turn, out, &question, &conversation.history).await;
+    let context = build(turn, &recalled, &conversation)?;
+    let prepared = Prepared { question, analysis, conversation, recalled, context };
     let outcome = match plan(turn, &prepared)? {
         Choice::Models(plan, request) => answer::answer(turn, out, &prepared, plan, *request).await?,
         Choice::Memory(why) => answer::extract(turn, out, &prepared, why).await,
     };
     save::save(turn, prepared, outcome).await
-}
-
-/// thread: the conversation so far, oldest first.
-async fn read_thread(turn: &mut Turn) -> Result<Vec<ThreadMessage>> {
-    let from = turn.elapsed();
-    let history = match &turn.ask.thread {
-        None => Vec::new(),
-        Some(id) => match turn.rooms.threads.history(&turn.scope, id, turn.rooms.history_messages, None).await {
-            // A thread that is not there yet begins with this turn.
-            Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
-            other => other?,
-        },
-    };
-    turn.span("setup", from);
-    Ok(history)
 }
 
 /// analyse: the question with its references resolved, and what it is.
@@ -270,20 +257,20 @@ fn traced(item: &Recalled) -> TracedMemory {
 }
 
 /// build: what fits the budget, system text first, the current message last.
-fn build(turn: &mut Turn, recalled: &[(Memory, f32)], history: &[ThreadMessage]) -> Result<Context> {
+fn build(turn: &mut Turn, recalled: &[(Memory, f32)], conversation: &Conversation) -> Result<Context> {
     let from = turn.elapsed();
     let mut system = turn.rooms.persona.system_text();
     if let Some(instructions) = &turn.ask.instructions {
         system.push_str("\n\n");
         system.push_str(instructions);
     }
-    let messages: Vec<Message> = history.iter().map(|m| m.message.clone()).collect();
+    let messages: Vec<Message> = conversation.history.iter().map(|m| m.message.clone()).collect();
     let counter = likely_counter(turn);
     let context = turn.rooms.context.build(&ContextInput {
         system: &system,
         memories: recalled,
         entities: &[],
-        summary: None,
+        summary: conversation.older.as_ref().and_then(|older| older.text.as_deref()),
         history: &messages,
         current: &turn.ask.message,
         budget: &turn.rooms.budget,
@@ -346,14 +333,14 @@ fn plan(turn: &mut Turn, prepared: &Prepared) -> Result<Choice> {
 }
 
 fn route_query(turn: &Turn, request: &Request, prepared: &Prepared) -> RouteQuery {
-    let before: Vec<Message> = prepared.history.iter().map(|m| m.message.clone()).collect();
+    let before: Vec<Message> = prepared.conversation.history.iter().map(|m| m.message.clone()).collect();
     let guess = router::classify(&prepared.question, request.has_image(), &before);
     let mut query = RouteQuery::new(prepared.question.clone(), guess.intent);
     query.confidence = guess.confidence;
     query.needs = router::needs_of(request, guess.intent);
     query.input_tokens = prepared.context.total_tokens as u64;
     query.output_tokens = request.max_tokens.map_or_else(|| router::predicted_output_tokens(guess.intent), u64::from);
-    query.history_messages = prepared.history.len();
+    query.history_messages = prepared.conversation.history.len();
     query.pinned.clone_from(&turn.ask.model);
     query.max_cost = turn.ask.max_cost;
     query
@@ -374,11 +361,11 @@ impl Rooms {
     pub(crate) async fn dry_run(self: &Arc<Self>, scope: &Scope, ask: Ask) -> Result<Plan> {
         let mut turn = Turn::new(self.clone(), scope.clone(), ask, false)?;
         let out = stream::Emitter::discard();
-        let history = read_thread(&mut turn).await?;
-        let (question, analysis) = analyse(&mut turn, &history);
-        let recalled = recall(&mut turn, &out, &question, &history).await;
-        let context = build(&mut turn, &recalled, &history)?;
-        let prepared = Prepared { question, analysis, history, recalled, context };
+        let conversation = read_thread(&mut turn).await?;
+        let (question, analysis) = analyse(&mut turn, &conversation.history);
+        let recalled = recall(&mut turn, &out, &question, &conversation.history).await;
+        let context = build(&mut turn, &recalled, &conversation)?;
+        let prepared = Prepared { question, analysis, conversation, recalled, context };
         let request = turn.ask.request(prepared.context.messages.clone());
         self.router.plan(&route_query(&turn, &request, &prepared), &self.fleet())
     }

@@ -25,6 +25,11 @@ pub(super) async fn save(turn: &mut Turn, prepared: Prepared, outcome: Outcome) 
 
     match append(turn, &answered, response.message.clone()).await {
         Ok(written) => {
+            if let Some((from, next)) = prepared.conversation.next.clone()
+                && let Err(error) = turn.rooms.threads.set_summary(&turn.scope, &turn.trace.thread_id, from, next).await
+            {
+                turn.trace.warnings.push(format!("the summary of the thread was not kept: {error}"));
+            }
             if turn.ask.remember
                 && let Err(error) = remember(turn, &written, outcome.degraded).await
             {

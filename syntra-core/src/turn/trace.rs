@@ -8,6 +8,7 @@ use crate::memory::{MemoryType, StrategyReport};
 use crate::query::QueryAnalysis;
 use crate::router::Plan;
 use crate::search::{Signal, Strategy};
+use crate::thread::ThreadSummary;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -31,6 +32,8 @@ pub struct Trace {
     pub recalled: Vec<TracedMemory>,
     /// What each strategy found and how long it took.
     pub strategies: Vec<StrategyReport>,
+    /// What is older in the thread than the messages that were read back word for word.
+    pub summary: Option<ThreadSummary>,
     /// The lines of the context and where they are from.
     pub context: Vec<ContextLine>,
     /// What was left out of the context, and why.
@@ -101,6 +104,7 @@ impl Trace {
             rewritten: None,
             recalled: Vec::new(),
             strategies: Vec::new(),
+            summary: None,
             context: Vec::new(),
             dropped: Vec::new(),
             tokens: Vec::new(),
@@ -159,6 +163,12 @@ impl Trace {
                 memory.source.as_deref().unwrap_or(&memory.id),
                 parts.join(", ")
             )?;
+        }
+        if let Some(summary) = &self.summary {
+            writeln!(out, "Summary of the first {} messages of the thread:", summary.covered)?;
+            for line in summary.text.iter().flat_map(|text| text.lines()).take(4) {
+                writeln!(out, "  {line}")?;
+            }
         }
         for dropped in self.dropped.iter().take(4) {
             writeln!(out, "  left out: {:?} of {} tokens, {}", dropped.section, dropped.tokens, dropped.reason)?;

@@ -497,6 +497,14 @@ class StrategyReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ThreadSummary:
+    """What the older messages of a thread said; ``covered`` is how many, from the thread's first."""
+
+    covered: int
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ContextLine:
     """One line of the context and where it is from; ``label`` is the number an answer can cite it by."""
 
@@ -559,6 +567,8 @@ class Trace:
     spans: list[Span]
     analysis: QueryAnalysis | None = None
     rewritten: str | None = None
+    #: What is older in the thread than the messages that were read back word for word.
+    summary: ThreadSummary | None = None
     counter: tuple[str, bool] | None = None
     plan: Plan | None = None
     cost: int | None = None
