@@ -99,9 +99,9 @@ impl ErrorKind {
         match self {
             Transient | RateLimit | Timeout | Connection | Truncated | Decode => Retry::SameTarget,
             Overloaded | QuotaExhausted | Credential | Region | ModelUnavailable | ContextTooLong | ContentPolicy
-            | Unsupported => Retry::OtherTarget,
+            | Unsupported | Unknown => Retry::OtherTarget,
             InvalidInput | NotFound | Conflict | BadRequest | Embedding | Storage | Cancelled | Config
-            | LimitReached | Unknown => Retry::Never,
+            | LimitReached => Retry::Never,
         }
     }
 

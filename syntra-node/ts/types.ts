@@ -206,6 +206,10 @@ export interface AttemptRecord {
   usage: Usage
   /** Whether it read along with an identical call in flight, which bears the cost. */
   shared: boolean
+  /** Whether it was begun beside another that was slow. */
+  hedge: boolean
+  /** Whether it went on from text that another attempt had shown before it failed. */
+  resumed: boolean
 }
 /** A phase of a turn; times in microseconds from its beginning. */
 export interface Span { name: string; startUs: number; elapsedUs: number }

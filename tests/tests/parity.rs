@@ -122,7 +122,7 @@ const RESULTS: &[(&str, &str)] = &[
     ("RecalledItem", "chat/event.rs"),
     ("Remembered", "memory/types.rs"),
     ("Request", "chat/request.rs"),
-    ("RetryPolicy", "exec/attempt.rs"),
+    ("RetryPolicy", "exec/policy.rs"),
     ("Skipped", "documents/plan.rs"),
     ("Span", "turn/trace.rs"),
     ("StrategyReport", "memory/recall.rs"),

@@ -1,60 +1,19 @@
-//! One call after another until content flows.
+//! One call to one target, from its beginning to its record.
 
-use super::{CallKey, Coalescer};
-use crate::chat::{Event, EventStream, Request, Routed, Scope, Usage};
+use crate::chat::{Event, EventStream, Request, ToolCall, Usage};
 use crate::clock::Clock;
-use crate::error::{Attempt, Error, ErrorKind, Phase, Result, Retry};
-use crate::provider::Provider;
-use crate::router::{Plan, Planned, Target};
-use futures::{StreamExt as _, TryStreamExt as _};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::router::Target;
+use crate::transport::{Deadlines, TimeoutStage, after};
+use futures::StreamExt as _;
 use serde::Serialize;
-use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
 
-/// How often and how patiently a plan is carried out.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RetryPolicy {
-    /// The most calls in all, over every target. Default 6.
-    pub max_attempts: usize,
-    /// The most calls to one target. Default 2: one and one retry.
-    pub max_per_target: usize,
-    /// The wait before the first retry of the same target, doubled for each further one. Default 250 ms.
-    pub backoff: Duration,
-    /// The longest wait that is accepted, also when a server asks for a longer one. Default 10 s.
-    pub max_wait: Duration,
-}
-
-impl Default for RetryPolicy {
-    fn default() -> Self {
-        Self {
-            max_attempts: 6,
-            max_per_target: 2,
-            backoff: Duration::from_millis(250),
-            max_wait: Duration::from_secs(10),
-        }
-    }
-}
-
-/// What is to be carried out.
-pub struct Execution {
-    /// The targets in order.
-    pub plan: Plan,
-    /// On whose behalf; calls of different organisations are never shared.
-    pub scope: Scope,
-    /// Joins this with identical calls in flight.
-    pub coalescer: Coalescer,
-    /// The providers by name.
-    pub providers: Arc<HashMap<String, Arc<dyn Provider>>>,
-    /// The request; its model is set to each target's in turn.
-    pub request: Request,
-    /// Whether the answer is wanted as it comes.
-    pub streaming: bool,
-    /// How often and how patiently.
-    pub policy: RetryPolicy,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-}
+/// Events before the first content that are held at the most; a stream that goes on like that is no answer.
+const MOST_HELD: usize = 4_096;
 
 /// One call and how it went, for the trace and for the fleet's health.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -62,7 +21,8 @@ pub struct Execution {
 pub struct AttemptRecord {
     /// The target.
     pub target: Target,
-    /// The error, if it failed.
+    /// The error, if it failed. [`ErrorKind::Cancelled`] when nobody waited for its end any more: another call was faster, the turn's
+    /// time was up or the reader left; that says nothing about the target.
     pub error: Option<ErrorKind>,
     /// What was said of it.
     pub message: Option<String>,
@@ -70,303 +30,311 @@ pub struct AttemptRecord {
     pub first_token_ms: Option<u64>,
     /// Milliseconds to the end.
     pub elapsed_ms: u64,
-    /// What it consumed, as far as the server said; an abandoned attempt is billed too.
+    /// What it consumed: as the server said, an abandoned attempt is billed too; estimated where text flowed and the server did not say.
     pub usage: Usage,
     /// True when it read along with an identical call in flight, which bears the cost.
     pub shared: bool,
+    /// True when it was begun beside another that was slow.
+    pub hedge: bool,
+    /// True when it went on from text that another attempt had shown before it failed.
+    pub resumed: bool,
 }
 
-/// What an execution yields.
-#[derive(Debug)]
-pub enum ExecutionUpdate {
-    /// An event of the answer, or [`Event::Routed`] when a target was settled on.
-    Event(Event),
-    /// A call ended.
-    Attempt(AttemptRecord),
+/// Counts tokens where a server does not say what a call consumed.
+#[derive(Clone)]
+pub struct Meter {
+    /// Tokens of the request.
+    pub prompt_tokens: u64,
+    /// Tokens of a text for a target's model.
+    pub count: Arc<CountTokens>,
 }
 
-/// The updates of an execution; it ends after the last attempt's record or with an error. Dropping it cancels the call.
-pub type ExecutionStream = futures::stream::BoxStream<'static, Result<ExecutionUpdate>>;
+/// Tokens of a text for a target's model.
+pub type CountTokens = dyn Fn(&Target, &str) -> u64 + Send + Sync;
 
-/// Carries out a plan.
-///
-/// The targets are called in order. A failure before content goes to the next target that has not failed; while there is one
-/// nobody sleeps. When all have failed in a way that may pass, the one that asks for the shortest wait is tried again, within the
-/// [`RetryPolicy`]. A caller's own fault ends everything at once. The final error carries every attempt.
-pub fn execute(execution: Execution) -> ExecutionStream {
-    let state = Run::new(execution);
-    futures::stream::unfold(state, |mut run| async move { run.next().await.map(|update| (update, run)) }).boxed()
+impl fmt::Debug for Meter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Meter").field("prompt_tokens", &self.prompt_tokens).finish_non_exhaustive()
+    }
 }
 
-/// A target and what is left to do with it.
-struct Candidate {
-    planned: Planned,
-    calls: usize,
-    /// Not before this (monotonic); `None` means that it is out.
-    ready_at: Option<Duration>,
+/// Is told of each call that was on its way when its execution was dropped.
+#[derive(Clone)]
+pub struct OnDrop(Arc<dyn Fn(AttemptRecord) + Send + Sync>);
+
+impl OnDrop {
+    /// Calls `listener`, which must neither block nor panic.
+    pub fn new(listener: impl Fn(AttemptRecord) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(listener))
+    }
 }
 
-enum Phases {
-    /// Looking for a target.
-    Choosing,
-    /// Content flows.
-    Flowing(Box<Flow>),
-    /// Nothing more to say.
-    Ended,
+impl fmt::Debug for OnDrop {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnDrop")
+    }
 }
 
-struct Flow {
-    stream: EventStream,
-    call: Call,
+/// What all calls of an execution have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Common {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) meter: Option<Meter>,
+    pub(super) on_drop: Option<OnDrop>,
+    pub(super) deadlines: Deadlines,
+    /// The names of the tools on offer; `None` when they are not known, because the host hands its own to the provider.
+    pub(super) tools: Option<Arc<[String]>>,
+    pub(super) streaming: bool,
 }
 
-/// A call on its way.
-struct Call {
-    target: Target,
+impl Common {
+    /// The tools that `request` offers. An empty offer is no offer: a server may have tools of its own configuration.
+    pub(super) fn offered(request: &Request) -> Option<Arc<[String]>> {
+        let known = !request.tools.is_empty() && !request.extra.contains_key("tools");
+        known.then(|| request.tools.iter().map(|tool| tool.name.clone()).collect())
+    }
+}
+
+/// A call on its way. Dropping it cancels it and tells [`OnDrop`]; [`Attempt::end`] ends it with its record.
+pub(super) struct Attempt {
+    /// Which candidate is called.
+    pub(super) index: usize,
+    /// Events up to the first content.
+    pub(super) held: Vec<Event>,
+    /// What the server said so far.
+    pub(super) usage: Usage,
+    pub(super) resumed: bool,
+    pub(super) target: Target,
+    stream: Option<EventStream>,
+    common: Arc<Common>,
+    /// What the model was given to go on from.
+    told: String,
+    /// All that the model wrote, for the estimate.
+    generated: String,
     started: Duration,
+    /// The same on the timer's clock, where deadlines are ours to keep.
+    begun: Option<Instant>,
     first_token: Option<Duration>,
-    usage: Usage,
     shared: bool,
+    hedge: bool,
+    /// A tool call that cannot be made; it depends on the finish what that means.
+    unusable: Option<Error>,
+    settled: bool,
+    finished: bool,
 }
 
-impl Call {
-    fn record(self, now: Duration, error: Option<&Error>) -> AttemptRecord {
-        AttemptRecord {
-            target: self.target,
-            error: error.map(Error::kind),
-            message: error.map(|e| e.message().to_owned()),
-            first_token_ms: self.first_token.map(|at| millis(at.saturating_sub(self.started))),
-            elapsed_ms: millis(now.saturating_sub(self.started)),
-            usage: self.usage,
-            shared: self.shared,
-        }
-    }
+/// What a call is begun with.
+pub(super) struct Begin {
+    pub(super) index: usize,
+    pub(super) target: Target,
+    pub(super) stream: EventStream,
+    pub(super) shared: bool,
+    pub(super) hedge: bool,
+    /// Whether the deadlines are ours to keep.
+    pub(super) timed: bool,
+    /// What the model goes on from, where it does.
+    pub(super) told: Option<String>,
 }
 
-struct Run {
-    execution: Execution,
-    candidates: Vec<Candidate>,
-    failures: Vec<Attempt>,
-    last_error: Option<Error>,
-    calls: usize,
-    phase: Phases,
-    queue: VecDeque<Result<ExecutionUpdate>>,
-}
-
-impl Run {
-    fn new(execution: Execution) -> Self {
-        let candidates = execution
-            .plan
-            .order
-            .iter()
-            .map(|planned| Candidate { planned: planned.clone(), calls: 0, ready_at: Some(Duration::ZERO) })
-            .collect();
+impl Attempt {
+    pub(super) fn begin(begin: Begin, common: Arc<Common>) -> Self {
         Self {
-            execution,
-            candidates,
-            failures: Vec::new(),
-            last_error: None,
-            calls: 0,
-            phase: Phases::Choosing,
-            queue: VecDeque::new(),
+            index: begin.index,
+            held: Vec::new(),
+            usage: Usage::default(),
+            resumed: begin.told.is_some(),
+            target: begin.target,
+            stream: Some(begin.stream),
+            told: begin.told.unwrap_or_default(),
+            generated: String::new(),
+            started: common.clock.monotonic(),
+            begun: begin.timed.then(Instant::now),
+            first_token: None,
+            shared: begin.shared,
+            hedge: begin.hedge,
+            unusable: None,
+            settled: false,
+            finished: false,
+            common,
         }
     }
 
-    async fn next(&mut self) -> Option<Result<ExecutionUpdate>> {
+    /// Reads until the first content or the end of an answer without content, holding events in `held`. May be dropped and called
+    /// again.
+    pub(super) async fn peek(&mut self) -> Result<()> {
         loop {
-            if let Some(update) = self.queue.pop_front() {
-                return Some(update);
+            if self.held.len() >= MOST_HELD {
+                let words = format!("{MOST_HELD} events came and no content among them");
+                return Err(Error::new(ErrorKind::Decode, words).with_phase(Phase::BeforeContent));
             }
-            match std::mem::replace(&mut self.phase, Phases::Ended) {
-                Phases::Ended => return None,
-                Phases::Choosing => match self.choose() {
-                    None => self.give_up(),
-                    Some((index, wait)) => {
-                        if !wait.is_zero() {
-                            tokio::time::sleep(wait).await;
-                        }
-                        self.call(index).await;
-                    }
-                },
-                Phases::Flowing(mut flow) => {
-                    let item = flow.stream.next().await;
-                    self.flow(flow, item);
-                }
-            }
-        }
-    }
-
-    /// The next target to call and how long to wait before: the first in order that is ready, else the one ready soonest.
-    fn choose(&self) -> Option<(usize, Duration)> {
-        let policy = &self.execution.policy;
-        if self.calls >= policy.max_attempts {
-            return None;
-        }
-        let now = self.execution.clock.monotonic();
-        let open = || {
-            self.candidates
-                .iter()
-                .enumerate()
-                .filter_map(|(i, c)| c.ready_at.map(|at| (i, c, at)))
-                .filter(|(_, c, _)| c.calls < policy.max_per_target)
-        };
-        // Untried targets come first: a healthy candidate is never kept waiting behind a retry.
-        open()
-            .find(|(_, c, _)| c.calls == 0)
-            .map(|(i, _, _)| (i, Duration::ZERO))
-            .or_else(|| open().min_by_key(|(i, _, at)| (*at, *i)).map(|(i, _, at)| (i, at.saturating_sub(now))))
-    }
-
-    async fn call(&mut self, index: usize) {
-        let Some(candidate) = self.candidates.get_mut(index) else { return };
-        candidate.calls += 1;
-        self.calls += 1;
-        let planned = candidate.planned.clone();
-        let started = self.execution.clock.monotonic();
-        let mut request = self.execution.request.clone();
-        request.model.clone_from(&planned.target.model);
-        let (opened, shared) = self.open(&planned.target, request);
-        let mut call =
-            Call { target: planned.target.clone(), started, first_token: None, usage: Usage::default(), shared };
-        let mut held = Vec::new();
-        let peeked = match opened {
-            Err(error) => Err(error),
-            Ok(stream) => peek(stream, &mut held, &mut call.usage).await,
-        };
-        match peeked {
-            Ok(stream) => {
-                if held.iter().any(Event::is_content) {
-                    call.first_token = Some(self.execution.clock.monotonic());
-                }
-                let Target { provider, model } = call.target.clone();
-                let routed = Event::Routed(Routed { provider, model, reason: self.reason(&planned) });
-                let events = std::iter::once(routed).chain(held).map(|event| Ok(ExecutionUpdate::Event(event)));
-                self.queue.extend(events);
-                self.phase = Phases::Flowing(Box::new(Flow { stream, call }));
-            }
-            Err(error) => self.failed_before_content(index, call, error),
-        }
-    }
-
-    /// The stream of a call to `target`, begun or joined, and whether it was joined. Nothing is sent before it is polled.
-    fn open(&self, target: &Target, request: Request) -> (Result<EventStream>, bool) {
-        let Execution { providers, scope, coalescer, streaming, .. } = &self.execution;
-        let Some(provider) = providers.get(&target.provider).cloned() else {
-            let problem = format!("no provider named {:?} is set up", target.provider);
-            return (Err(Error::new(ErrorKind::Config, problem).with_retry(Retry::OtherTarget)), false);
-        };
-        let key = match CallKey::new(scope, &target.provider, &request, *streaming) {
-            Ok(key) => key,
-            Err(error) => return (Err(error), false),
-        };
-        let streaming = *streaming;
-        let begin = async move {
-            if streaming {
-                return provider.stream(&request).await;
-            }
-            let events = provider.complete(&request).await?.into_events();
-            Ok(futures::stream::iter(events.into_iter().map(Ok)).boxed())
-        };
-        let (stream, began) = coalescer.join(key, || futures::stream::once(begin).try_flatten().boxed());
-        (Ok(stream), !began)
-    }
-
-    fn reason(&self, planned: &Planned) -> String {
-        match self.failures.last() {
-            None => planned.reason.clone(),
-            Some(failure) => {
-                format!("{}/{} failed ({}); {}", failure.provider, failure.model, failure.kind, planned.reason)
-            }
-        }
-    }
-
-    fn failed_before_content(&mut self, index: usize, call: Call, error: Error) {
-        self.failed(call, &error);
-        let now = self.execution.clock.monotonic();
-        let policy = &self.execution.policy;
-        let wait = error.retry_after();
-        let retry = error.retry();
-        if let Some(candidate) = self.candidates.get_mut(index) {
-            candidate.ready_at = match retry {
-                Retry::SameTarget => {
-                    let backoff = policy.backoff.saturating_mul(1 << (candidate.calls.saturating_sub(1)).min(8) as u32);
-                    let wait = wait.unwrap_or(backoff);
-                    // A server that wants more patience than we have is left alone for this call.
-                    (wait <= policy.max_wait).then_some(now + wait)
-                }
-                Retry::Never | Retry::OtherTarget => None,
+            let Some(event) = self.next().await else {
+                return Err(Error::new(ErrorKind::Truncated, "the answer ended before it began")
+                    .with_provider(self.target.provider.clone())
+                    .with_model(self.target.model.clone())
+                    .with_phase(Phase::BeforeContent));
             };
-        }
-        self.last_error = Some(error);
-        self.phase = Phases::Choosing;
-        if retry == Retry::Never {
-            for candidate in &mut self.candidates {
-                candidate.ready_at = None;
+            let event = event
+                .map_err(|e| if e.phase() == Phase::AfterContent { e.with_phase(Phase::BeforeContent) } else { e })?;
+            let settled = event.is_content() || matches!(event, Event::Finish { .. });
+            self.held.push(event);
+            if settled {
+                return Ok(());
             }
         }
     }
 
-    /// Notes a failed call for the trace and for the final error.
-    fn failed(&mut self, call: Call, error: &Error) {
-        let record = call.record(self.execution.clock.monotonic(), Some(error));
-        self.failures.push(Attempt {
-            provider: record.target.provider.clone(),
-            model: record.target.model.clone(),
-            kind: error.kind(),
-            message: error.message().to_owned(),
-            elapsed_ms: record.elapsed_ms,
-        });
-        self.queue.push_back(Ok(ExecutionUpdate::Attempt(record)));
-    }
-
-    fn flow(&mut self, mut flow: Box<Flow>, item: Option<Result<Event>>) {
-        let now = self.execution.clock.monotonic();
-        match item {
-            Some(Ok(event)) => {
-                if flow.call.first_token.is_none() && event.is_content() {
-                    flow.call.first_token = Some(now);
+    /// The next event; `None` after [`Event::Finish`], or when the stream ended. May be dropped and called again.
+    pub(super) async fn next(&mut self) -> Option<Result<Event>> {
+        loop {
+            if self.finished {
+                return None;
+            }
+            let item = match self.read().await {
+                None => return None,
+                Some(Err(error)) => return Some(Err(error)),
+                Some(Ok(event)) => event,
+            };
+            match &item {
+                Event::Usage(usage) => self.usage.merge(usage),
+                Event::Text { text } | Event::Refusal { text } | Event::Reasoning { text, .. } => {
+                    self.generated.push_str(text);
                 }
-                if let Event::Usage(usage) = &event {
-                    flow.call.usage.merge(usage);
+                Event::ToolCall(call) => {
+                    self.generated.push_str(&call.name);
+                    if let Some(error) = self.unusable(call) {
+                        self.unusable.get_or_insert(error);
+                        continue;
+                    }
                 }
-                self.queue.push_back(Ok(ExecutionUpdate::Event(event)));
-                self.phase = Phases::Flowing(flow);
+                Event::Finish { reason } => {
+                    self.finished = true;
+                    // The limit cut the call off: the answer is as long as it was allowed to be, and nothing can be called.
+                    if let Some(error) = self.unusable.take()
+                        && *reason != crate::chat::FinishReason::Length
+                    {
+                        return Some(Err(error));
+                    }
+                }
+                _ => {}
             }
-            Some(Err(error)) => {
-                let error = error.with_phase(Phase::AfterContent).with_retry(Retry::Never);
-                self.failed(flow.call, &error);
-                let attempts = std::mem::take(&mut self.failures);
-                self.queue.push_back(Err(error.with_attempts(attempts)));
+            if self.first_token.is_none() && item.is_content() {
+                self.first_token = Some(self.common.clock.monotonic());
             }
-            None => self.queue.push_back(Ok(ExecutionUpdate::Attempt(flow.call.record(now, None)))),
+            return Some(Ok(item));
         }
     }
 
-    fn give_up(&mut self) {
-        let error = self
-            .last_error
-            .take()
-            .unwrap_or_else(|| Error::new(ErrorKind::Config, "the plan has no target; configure a provider"));
-        let attempts = std::mem::take(&mut self.failures);
-        self.queue.push_back(Err(error.with_attempts(attempts)));
+    async fn read(&mut self) -> Option<Result<Event>> {
+        let Some(stream) = &mut self.stream else { return None };
+        let Some(begun) = self.begun else { return stream.next().await };
+        let deadlines = &self.common.deadlines;
+        let (wait, stage) = match (self.common.streaming, self.first_token) {
+            // A whole answer is allowed to take its time.
+            (false, _) => (deadlines.total, TimeoutStage::Total),
+            (true, None) => (deadlines.first_token, TimeoutStage::FirstToken),
+            (true, Some(_)) => (deadlines.between_chunks, TimeoutStage::BetweenChunks),
+        };
+        let until = match stage {
+            TimeoutStage::BetweenChunks => after(wait),
+            _ => begun.checked_add(wait).unwrap_or_else(|| after(wait)),
+        };
+        match timeout_at(until, stream.next()).await {
+            Ok(item) => item,
+            Err(_) => {
+                let error = stage.error(wait);
+                Some(Err(error.with_provider(self.target.provider.clone()).with_model(self.target.model.clone())))
+            }
+        }
+    }
+
+    /// Why `call` cannot be made, if it cannot.
+    fn unusable(&self, call: &ToolCall) -> Option<Error> {
+        let (problem, code) = if !call.arguments.is_object() {
+            ("called a tool with arguments that are no JSON object", "invalid_tool_arguments")
+        } else if self.common.tools.as_ref().is_some_and(|tools| !tools.contains(&call.name)) {
+            ("called a tool that is not on offer", "unknown_tool")
+        } else {
+            return None;
+        };
+        let error = Error::new(ErrorKind::Decode, format!("the model {problem}")).with_code(code);
+        Some(error.with_provider(self.target.provider.clone()).with_model(self.target.model.clone()))
+    }
+
+    /// Whether [`Event::Finish`] has come.
+    pub(super) fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    pub(super) fn first_token(&self) -> Option<Duration> {
+        self.first_token.map(|at| at.saturating_sub(self.started))
+    }
+
+    /// Ends the call and closes its connection.
+    pub(super) fn end(mut self, error: Option<&Error>) -> AttemptRecord {
+        self.settled = true;
+        self.stream = None;
+        self.record(error.map(|e| (e.kind(), e.message().to_owned())))
+    }
+
+    /// Ends a call whose end nobody waits for any more, and says why.
+    pub(super) fn abandon(mut self, why: &str) -> AttemptRecord {
+        self.settled = true;
+        self.stream = None;
+        self.record(Some((ErrorKind::Cancelled, why.to_owned())))
+    }
+
+    fn record(&mut self, error: Option<(ErrorKind, String)>) -> AttemptRecord {
+        let (error, message) = error.unzip();
+        let now = self.common.clock.monotonic();
+        AttemptRecord {
+            usage: self.bill(error.is_none()),
+            target: self.target.clone(),
+            error,
+            message,
+            first_token_ms: self.first_token().map(millis),
+            elapsed_ms: millis(now.saturating_sub(self.started)),
+            shared: self.shared,
+            hedge: self.hedge,
+            resumed: self.resumed,
+        }
+    }
+
+    /// What the call consumed. An answer is as the server said, or counted where it said nothing. A call that ended before its end is
+    /// counted where text had flowed: what the server said on the way is what it knew when it began to write.
+    fn bill(&self, whole: bool) -> Usage {
+        let mut usage = self.usage.clone();
+        let Some(meter) = &self.common.meter else { return usage };
+        let unsaid = if whole { usage.total_tokens().is_none() } else { !self.generated.is_empty() };
+        if !unsaid {
+            return usage;
+        }
+        let count = |text: &str| (meter.count)(&self.target, text);
+        let written = count(&self.generated);
+        if usage.input_tokens.is_none() {
+            let told = if self.told.is_empty() { 0 } else { count(&self.told) };
+            usage.input_tokens = Some(meter.prompt_tokens.saturating_add(told));
+            usage.estimated = true;
+        }
+        if usage.output_tokens.is_none_or(|said| said < written) {
+            usage.output_tokens = Some(written);
+            usage.estimated = true;
+        }
+        usage
     }
 }
 
-/// Reads until the first content event or the end of an answer without content, holding events in `held`.
-async fn peek(mut stream: EventStream, held: &mut Vec<Event>, usage: &mut Usage) -> Result<EventStream> {
-    while let Some(event) = stream.next().await {
-        let event =
-            event.map_err(|e| if e.phase() == Phase::AfterContent { e.with_phase(Phase::BeforeContent) } else { e })?;
-        if let Event::Usage(counts) = &event {
-            usage.merge(counts);
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
         }
-        let settled = event.is_content() || matches!(event, Event::Finish { .. });
-        held.push(event);
-        if settled {
-            return Ok(stream);
+        // The connection goes first: whoever listens finds the call gone.
+        self.stream = None;
+        if let Some(OnDrop(listener)) = self.common.on_drop.clone() {
+            let why = "the reader left before the end".to_owned();
+            listener(self.record(Some((ErrorKind::Cancelled, why))));
         }
     }
-    Err(Error::new(ErrorKind::Truncated, "the answer ended before it began").with_phase(Phase::BeforeContent))
 }
 
 fn millis(duration: Duration) -> u64 {

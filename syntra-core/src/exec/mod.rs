@@ -1,15 +1,37 @@
-//! Carrying a plan out: attempts, fallback before the first content event, and coalescing of identical calls.
+//! Carrying a plan out: attempts, fallback, recovery of what breaks in the middle, hedging, and coalescing of identical calls.
 //!
-//! May use [`crate::chat`], [`crate::clock`], [`crate::error`], [`crate::provider`] and the words of [`crate::router`]. Events are
-//! held back until the first that a reader would see; up to there a failure moves on to the next target of the plan unseen.
-//! After it, a failure is a typed error: text is never shown twice. Identical calls in flight share one call upstream.
+//! May use [`crate::chat`], [`crate::clock`], [`crate::error`], [`crate::provider`], the words of [`crate::router`] and the deadlines of
+//! [`crate::transport`]. Events are held back until the first that a reader would see; up to there a failure moves on to the next
+//! target of the plan unseen. After it, a model that can goes on from the text already shown, and where none can the caller's
+//! [`Recovery`] decides between a restart that is announced and a typed error: text is never shown twice and never lost unannounced.
+//! Identical calls in flight share one call upstream.
+//!
+//! | file | what |
+//! |---|---|
+//! | `run` | one execution from its plan to its end: [`execute`] |
+//! | `attempt` | one call from its beginning to its record and bill |
+//! | `action` | the failure taxonomy: one action for each kind |
+//! | `candidates` | who is called next, and when |
+//! | `shown` | what the reader has seen, and going on from it |
+//! | `hedge` | a second call beside a slow one, within a budget |
+//! | `policy` | what the caller can choose |
+//! | `coalesce` | identical calls in flight share one |
 
+mod action;
 mod attempt;
+mod candidates;
 mod coalesce;
+mod hedge;
+mod policy;
+mod run;
+mod shown;
 
+pub use action::{Action, action};
+pub use attempt::{AttemptRecord, CountTokens, Meter, OnDrop};
 pub use coalesce::{CallKey, Coalescer};
-
-pub use attempt::{AttemptRecord, Execution, ExecutionStream, ExecutionUpdate, RetryPolicy, execute};
+pub use hedge::{HedgePolicy, Hedger};
+pub use policy::{Jitter, Recovery, RetryPolicy};
+pub use run::{Execution, ExecutionStream, ExecutionUpdate, execute};
 
 #[cfg(test)]
 mod tests;

@@ -90,16 +90,15 @@ async fn run(streaming: bool, scripts: Vec<(&'static str, Vec<Call>)>) -> Seen {
             (name.to_owned(), Arc::new(scripted) as Arc<dyn Provider>)
         })
         .collect();
-    let mut updates = execute(Execution {
-        plan: Plan::new(order, Vec::new(), Intent::QaRetrieval, 1.0),
-        scope: crate::chat::Scope::local(),
-        coalescer: Coalescer::new(),
-        providers: Arc::new(providers),
-        request: Request::new("", vec![Message::user("hello")]),
-        streaming,
-        policy: RetryPolicy::default(),
-        clock: Arc::new(SystemClock::new()),
-    });
+    let mut execution = Execution::new(
+        Plan::new(order, Vec::new(), Intent::QaRetrieval, 1.0),
+        crate::chat::Scope::local(),
+        Arc::new(providers),
+        Request::new("", vec![Message::user("hello")]),
+        Arc::new(SystemClock::new()),
+    );
+    execution.streaming = streaming;
+    let mut updates = execute(execution);
     let mut seen = Seen { text: String::new(), attempts: vec![], calls: vec![], error: None, routed: vec![] };
     while let Some(update) = updates.next().await {
         match update {

@@ -304,6 +304,14 @@ impl Provider for HttpProvider {
     async fn stream(&self, request: &Request) -> Result<EventStream> {
         self.open(request).await.map_err(|e| self.sign(e, Some(&request.model)))
     }
+
+    fn can_resume(&self, request: &Request) -> bool {
+        self.dialect.can_resume(request)
+    }
+
+    fn keeps_deadlines(&self) -> bool {
+        true
+    }
 }
 
 /// `error` without the provider's own key, whatever the key looks like: redaction knows only those that look like keys.

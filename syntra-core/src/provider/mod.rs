@@ -42,6 +42,20 @@ pub trait Provider: Send + Sync + Debug + 'static {
     /// # Errors
     /// What is known before the first event; the rest comes in the stream.
     async fn stream(&self, request: &Request) -> Result<EventStream>;
+
+    /// Whether `request`, whose last message is the assistant's own, is answered with what follows on those words: no less, and
+    /// nothing of them again. The words end in no white space. Only what is documented of the server and the model counts; `false`
+    /// unless an adapter says otherwise. An answer that was cut off is continued on models for which this is true.
+    fn can_resume(&self, request: &Request) -> bool {
+        let _ = request;
+        false
+    }
+
+    /// Whether the calls end by themselves when the server stalls. `false` unless an adapter says otherwise: then whoever carries a plan
+    /// out keeps the default [`Deadlines`](crate::transport::Deadlines).
+    fn keeps_deadlines(&self) -> bool {
+        false
+    }
 }
 
 /// A wire format: encodes requests, decodes answers, classifies errors. Pure, without I/O or state.
@@ -69,6 +83,12 @@ pub trait Dialect: Send + Sync + Debug + 'static {
 
     /// A fresh decoder for one stream.
     fn stream_decoder(&self) -> Box<dyn StreamDecoder>;
+
+    /// See [`Provider::can_resume`]: whether this wire, as the server speaks it, lets the model go on from the assistant's own words.
+    fn can_resume(&self, request: &Request) -> bool {
+        let _ = request;
+        false
+    }
 
     /// The error that a non-2xx answer means; provider and phase are filled in by the adapter.
     fn classify(&self, failure: &WireFailure<'_>) -> crate::Error;

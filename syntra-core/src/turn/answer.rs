@@ -2,13 +2,14 @@
 
 use super::{NONE_ANSWERS, Outcome, Prepared, Turn, extractive, snippet, stream};
 use crate::chat::{Citation, Event, FinishReason, Request, Usage};
-use crate::context::{self, Context};
+use crate::context;
 use crate::error::{Result, Retry};
-use crate::exec::{AttemptRecord, Execution, ExecutionUpdate, execute};
+use crate::exec::{AttemptRecord, Execution, ExecutionUpdate, Meter, OnDrop, execute};
 use crate::memory::Memory;
 use crate::router::{Intent, Plan, RouteOutcome, Target};
 use futures::StreamExt as _;
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// execute: the models of the plan, one after another, until one answers; memory itself if none does.
@@ -21,22 +22,13 @@ pub(super) async fn answer(
 ) -> Result<Outcome> {
     let from = turn.elapsed();
     let intent = plan.intent;
-    let mut updates = execute(Execution {
-        plan,
-        scope: turn.scope.clone(),
-        coalescer: turn.rooms.coalescer.clone(),
-        providers: turn.rooms.providers.clone(),
-        request,
-        streaming: turn.streaming,
-        policy: turn.rooms.policy.clone(),
-        clock: turn.rooms.clock.clone(),
-    });
+    let mut updates = execute(execution(turn, prepared, plan, request));
     let mut outcome = Outcome::default();
     let mut failed = None;
     let mut finish = None;
     while let Some(update) = updates.next().await {
         match update {
-            Ok(ExecutionUpdate::Attempt(record)) => note_attempt(turn, intent, record, &outcome, &prepared.context),
+            Ok(ExecutionUpdate::Attempt(record)) => note_attempt(turn, intent, record),
             Ok(ExecutionUpdate::Event(event)) => {
                 if event.is_content() && outcome.first_token.is_none() {
                     outcome.first_token = Some(turn.elapsed());
@@ -95,15 +87,37 @@ fn cited(prepared: &Prepared, text: &str) -> Vec<Citation> {
         .collect()
 }
 
-/// Bills an attempt, tells the router how it went, and counts tokens where the server did not. A call that another bears is free, and
-/// says nothing that the other does not say.
-fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord, outcome: &Outcome, context: &Context) {
-    if record.error.is_none() && record.usage.total_tokens().is_none() {
-        let counter = context::counter_for(&record.target.model);
-        record.usage.input_tokens = Some(context.total_tokens as u64);
-        record.usage.output_tokens = Some(counter.count(&outcome.answer.text()) as u64);
-        record.usage.estimated = true;
-    }
+/// What is carried out for `turn`.
+fn execution(turn: &Turn, prepared: &Prepared, plan: Plan, request: Request) -> Execution {
+    let rooms = &turn.rooms;
+    let intent = plan.intent;
+    let mut execution = Execution::new(plan, turn.scope.clone(), rooms.providers.clone(), request, rooms.clock.clone());
+    execution.streaming = turn.streaming;
+    execution.coalescer = rooms.coalescer.clone();
+    execution.policy = rooms.policy.clone();
+    execution.meter = Some(Meter {
+        prompt_tokens: prepared.context.total_tokens as u64,
+        count: Arc::new(|target, text| context::counter_for(&target.model).count(text) as u64),
+    });
+    // A reader who leaves takes the turn along; the fleet still learns that the call is over.
+    let watching = rooms.clone();
+    execution.on_drop = Some(OnDrop::new(move |record| {
+        if !record.shared {
+            watching.health.record(&observed(&record, intent));
+        }
+    }));
+    execution
+}
+
+fn observed(record: &AttemptRecord, intent: Intent) -> RouteOutcome {
+    let mut observed = RouteOutcome::new(record.target.clone(), intent, Duration::from_millis(record.elapsed_ms));
+    observed.error = record.error;
+    observed.first_token = record.first_token_ms.map(Duration::from_millis);
+    observed
+}
+
+/// Bills an attempt and tells the router how it went. A call that another bears is free, and says nothing that the other does not say.
+fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord) {
     if record.shared {
         record.usage.provider_cost = None;
     }
@@ -116,9 +130,7 @@ fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord, outc
     if record.usage != Usage::default() {
         turn.trace.cost = turn.trace.cost.zip(cost).map(|(sum, cost)| sum + cost);
     }
-    let mut observed = RouteOutcome::new(record.target.clone(), intent, Duration::from_millis(record.elapsed_ms));
-    observed.error = record.error;
-    observed.first_token = record.first_token_ms.map(Duration::from_millis);
+    let mut observed = observed(&record, intent);
     observed.cost = cost;
     turn.rooms.health.record(&observed);
     turn.rooms.router.observe(&observed);

@@ -190,7 +190,9 @@ impl Trace {
                 (None, None) => format!("answered without content after {} ms", attempt.elapsed_ms),
             };
             let shared = if attempt.shared { " (shared with an identical call)" } else { "" };
-            writeln!(out, "Called {}{shared}: {how}", attempt.target)?;
+            let hedge = if attempt.hedge { " beside the one before" } else { "" };
+            let resumed = if attempt.resumed { " to go on" } else { "" };
+            writeln!(out, "Called {}{hedge}{resumed}{shared}: {how}", attempt.target)?;
         }
         if self.degraded {
             writeln!(out, "No model answered: the text was extracted from memory")?;

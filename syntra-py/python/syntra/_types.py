@@ -533,6 +533,10 @@ class AttemptRecord:
     usage: Usage
     #: Whether it read along with an identical call in flight, which bears the cost.
     shared: bool
+    #: Whether it was begun beside another that was slow.
+    hedge: bool
+    #: Whether it went on from text that another attempt had shown before it failed.
+    resumed: bool
     error: str | None = None
     message: str | None = None
     first_token_ms: int | None = None
