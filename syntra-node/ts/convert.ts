@@ -5,6 +5,7 @@ const OPAQUE = new Set(['metadata', 'arguments', 'parameters', 'schema', 'extra'
 /** Fields that hold a time. */
 const TIMES = new Set([
   'started_at', 'said_at', 'created_at', 'updated_at', 'valid_from', 'valid_to', 'last_accessed', 'from', 'to', 'now',
+  'first_said_at', 'last_said_at',
 ])
 /** Fields whose [name, number] pairs become an object. */
 const PAIRS = new Set(['by_type', 'signals', 'tokens', 'parts', 'spans'])

@@ -127,9 +127,25 @@ export interface Page { offset?: number; limit?: number }
 export interface RecalledMemory { memory: Memory; score: number; parts: { [signal: string]: number }; foundBy: Strategy[] }
 export type Strategy = 'vector' | 'keyword' | 'graph' | 'profile' | 'recent'
 export interface StrategyReport { strategy: Strategy; found: number; elapsedUs: number; error?: Json }
+/** What memory knows of somebody or something that a question names, by who is named in what. */
+export interface EntityFact {
+  name: string
+  aliases: string[]
+  memories: number
+  /** How many of them there are of each type. */
+  kinds: { [kind in MemoryType]?: number }
+  /** Other names in the same memories. */
+  related: string[]
+  firstSaidAt?: Date
+  lastSaidAt?: Date
+  /** The ids of the memories that are about it the most. */
+  sources: string[]
+}
 /** What memory has on a question, best first. */
 export interface Recall {
   items: RecalledMemory[]
+  /** What is known of whom and what the question names, with `graph` among the strategies. */
+  entities: EntityFact[]
   strategies: StrategyReport[]
   analysis: QueryAnalysis
   /** How many candidates the strategies found together, and how many of them were different ones. */
@@ -193,7 +209,16 @@ export interface TracedMemory {
 /** What the older messages of a thread said; `covered` is how many, from the thread's first. */
 export interface ThreadSummary { covered: number; text?: string }
 /** One line of the context and where it is from; `label` is the number by which an answer can cite it. */
-export interface ContextLine { section: string; label?: number; memoryId?: string; tokens: number }
+export interface ContextLine {
+  section: string
+  label?: number
+  memoryId?: string
+  tokens: number
+  /** What it says, where no memory or message is there to be looked up: entity lines and the summary. */
+  text?: string
+  /** The memories that an entity line is known from. */
+  sources: string[]
+}
 /** Something that was left out of the context, and why. */
 export interface Dropped { section: string; memoryId?: string; tokens: number; reason: string }
 /** One call and how it went. */

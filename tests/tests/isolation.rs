@@ -212,7 +212,7 @@ impl Stores {
                 let clock = SystemClock::new();
                 let found = memories.gather(scope, &strategies, query!(asked), 100, &clock).await.unwrap();
                 let reports: Vec<_> = found.reports.iter().map(|r| (r.strategy, r.found, r.error.is_some())).collect();
-                format!("{reports:?} {}", candidates(found.candidates))
+                format!("{reports:?} {:?} {}", found.entities, candidates(found.candidates))
             }
             Call::Get(of) => format!("{:?}", memories.get(scope, &ids(of)).await),
             Call::Update(id, word) => {

@@ -104,6 +104,7 @@ const RESULTS: &[(&str, &str)] = &[
     ("ContextLine", "context/mod.rs"),
     ("DocumentStats", "documents/index.rs"),
     ("Dropped", "context/mod.rs"),
+    ("EntityFact", "search/mod.rs"),
     ("Erased", "memory/types.rs"),
     ("Health", "syntra.rs"),
     ("IndexProgress", "documents/index.rs"),

@@ -86,6 +86,8 @@ fn share(budget: &Budget, section: Section) -> usize {
 struct Item {
     section: Section,
     memory_id: Option<String>,
+    /// The memories that an entity line is known from.
+    sources: Vec<String>,
     /// The line without its label.
     body: String,
     tokens: usize,
@@ -204,16 +206,18 @@ fn shelves(input: &ContextInput<'_>, dropped: &mut Vec<Dropped>) -> Vec<Shelf> {
         }
         let body = render::memory_line(memory);
         let tokens = counter.count(&format!("[888]{body}"));
-        put(Item { section, memory_id: Some(memory.id.clone()), body, tokens, taken: false });
+        put(Item { section, memory_id: Some(memory.id.clone()), sources: Vec::new(), body, tokens, taken: false });
     }
     for line in input.entities {
-        if line.trim().is_empty() || !texts.insert((Section::Entities, line.trim())) {
-            let reason = if line.trim().is_empty() { "empty" } else { "listed twice" };
+        let text = line.text.trim();
+        if text.is_empty() || !texts.insert((Section::Entities, text)) {
+            let reason = if text.is_empty() { "empty" } else { "listed twice" };
             dropped.push(Dropped { section: Section::Entities, memory_id: None, tokens: 0, reason: reason.into() });
             continue;
         }
-        let body = render::entity_line(line);
-        put(Item { section: Section::Entities, memory_id: None, tokens: counter.count(&body), body, taken: false });
+        let body = render::entity_line(text);
+        let (section, tokens, sources) = (Section::Entities, counter.count(&body), line.sources.clone());
+        put(Item { section, memory_id: None, sources, tokens, body, taken: false });
     }
     shelves
 }
@@ -260,7 +264,7 @@ fn pick(units: &[Unit], input: &ContextInput<'_>, room: usize) -> Talk {
         take(&mut talk, i, true);
     }
     if let Some(summary) = input.summary.filter(|s| !s.trim().is_empty()) {
-        let body = render::entity_line(summary);
+        let body = render::summary_lines(summary);
         let tokens = counter.count(render::heading(Section::History)) + counter.count(&body);
         if talk.used + tokens <= room {
             talk.used += tokens;
@@ -305,7 +309,7 @@ fn assemble(
             tokens.push((shelf.section, shelf.used));
         }
         for item in shelf.items {
-            let Item { section, memory_id, body, tokens, taken } = item;
+            let Item { section, memory_id, sources, body, tokens, taken } = item;
             if !taken {
                 dropped.push(Dropped { section, memory_id, tokens, reason: no_fit(tokens) });
                 continue;
@@ -316,14 +320,22 @@ fn assemble(
                 label
             });
             block.push_str(&body);
-            block_lines.push(ContextLine { section, label: number, memory_id, tokens });
+            let text = memory_id.is_none().then(|| render::said(&body));
+            block_lines.push(ContextLine {
+                label: number,
+                memory_id,
+                text,
+                sources,
+                ..ContextLine::new(section, tokens)
+            });
         }
     }
     match (&talk.summary, input.summary) {
         (Some((body, tokens)), _) => {
             block.push_str(render::heading(Section::History));
             block.push_str(body);
-            block_lines.push(ContextLine { section: Section::History, label: None, memory_id: None, tokens: *tokens });
+            let text = Some(render::said(body));
+            block_lines.push(ContextLine { text, ..ContextLine::new(Section::History, *tokens) });
         }
         (None, Some(text)) => {
             let (tokens, reason) = match input.counter.count(text) {
@@ -349,7 +361,7 @@ fn assemble(
     if !parts.is_empty() {
         system += MESSAGE_OVERHEAD;
         messages.push(Message::new(Role::System, parts));
-        lines.push(ContextLine { section: Section::System, label: None, memory_id: None, tokens: system });
+        lines.push(ContextLine::new(Section::System, system));
         tokens.insert(0, (Section::System, system));
     }
     lines.append(&mut block_lines);
@@ -358,8 +370,7 @@ fn assemble(
     }
     tokens.push((Section::Current, current));
 
-    let mut line =
-        |section: Section, tokens: usize| lines.push(ContextLine { section, label: None, memory_id: None, tokens });
+    let mut line = |section: Section, tokens: usize| lines.push(ContextLine::new(section, tokens));
     for (unit, taken) in history.into_iter().zip(talk.units) {
         let section = if unit.pinned { Section::Current } else { Section::History };
         match taken {

@@ -48,8 +48,8 @@ pub struct ContextInput<'a> {
     pub system: &'a str,
     /// What was recalled, best first, with rank scores.
     pub memories: &'a [(Memory, f32)],
-    /// Entities of the question with what is known of them, as lines.
-    pub entities: &'a [String],
+    /// Entities of the question with what is known of them.
+    pub entities: &'a [EntityLine],
     /// A summary of what is older than the history.
     pub summary: Option<&'a str>,
     /// The conversation before the current message, oldest first.
@@ -62,6 +62,35 @@ pub struct ContextInput<'a> {
     pub counter: &'a dyn TokenCounter,
     /// The time of asking.
     pub now: Timestamp,
+}
+
+/// What is known of an entity of the question, in one line.
+///
+/// ```
+/// use syntra_core::context::EntityLine;
+/// let line = EntityLine::new("Falcon: named in 2 memories, with Lisbon").with_sources(["m1", "m2"]);
+/// assert_eq!(line.sources, ["m1", "m2"]);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct EntityLine {
+    /// The line.
+    pub text: String,
+    /// The ids of the memories that it is known from.
+    pub sources: Vec<String>,
+}
+
+impl EntityLine {
+    /// A line that is known from nowhere in particular.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into(), sources: Vec::new() }
+    }
+
+    /// Sets the memories that it is known from.
+    pub fn with_sources<S: Into<String>>(mut self, ids: impl IntoIterator<Item = S>) -> Self {
+        self.sources = ids.into_iter().map(Into::into).collect();
+        self
+    }
 }
 
 /// Tokens by section. What a section does not use flows to the others in the order of their fields.
@@ -135,6 +164,17 @@ pub struct ContextLine {
     pub memory_id: Option<String>,
     /// Its tokens.
     pub tokens: usize,
+    /// What it says, where no memory or message is there to be looked up: entity lines and the summary.
+    pub text: Option<String>,
+    /// The memories that an entity line is known from.
+    pub sources: Vec<String>,
+}
+
+impl ContextLine {
+    /// A line of `section` that takes `tokens`, known from nowhere else.
+    pub fn new(section: Section, tokens: usize) -> Self {
+        Self { section, label: None, memory_id: None, tokens, text: None, sources: Vec::new() }
+    }
 }
 
 /// Something that was left out, and why.

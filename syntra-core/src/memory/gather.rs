@@ -4,7 +4,7 @@ use super::{MemoryStore, StrategyReport};
 use crate::chat::Scope;
 use crate::clock::Clock;
 use crate::error::Result;
-use crate::search::{Candidate, SearchQuery, Strategy};
+use crate::search::{Candidate, EntityFact, SearchQuery, Strategy};
 use futures::future::join_all;
 use std::collections::HashMap;
 
@@ -15,6 +15,8 @@ pub struct Gathered {
     pub reports: Vec<StrategyReport>,
     /// Each candidate once, with the strategies that found it and every signal that the store can compute.
     pub candidates: Vec<Candidate>,
+    /// What the graph knows of the entities of the question; empty where it was not asked, or a store has none.
+    pub entities: Vec<EntityFact>,
 }
 
 /// [`MemoryStore::gather`] by one call a strategy, all at once, and one for the signals.
@@ -39,7 +41,7 @@ pub(super) async fn one_by_one<S: MemoryStore + ?Sized>(
     let (reports, found): (Vec<_>, Vec<_>) = join_all(runs).await.into_iter().unzip();
     let mut candidates = union(found, most);
     if candidates.is_empty() {
-        return Ok(Gathered { reports, candidates });
+        return Ok(Gathered { reports, candidates, ..Gathered::default() });
     }
     let ids: Vec<String> = candidates.iter().map(|c| c.id.clone()).collect();
     let known = store.signals(scope, &ids, query).await?;
@@ -49,7 +51,7 @@ pub(super) async fn one_by_one<S: MemoryStore + ?Sized>(
             candidate.signals = more.signals;
         }
     }
-    Ok(Gathered { reports, candidates })
+    Ok(Gathered { reports, candidates, ..Gathered::default() })
 }
 
 /// Candidates of all strategies, each id once, strategies taking turns so that a bound cuts none of them off.

@@ -6,7 +6,9 @@ use crate::clock::Clock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, QueryAnalysis};
-use crate::search::{Filter, HybridRanker, RankQuery, SearchQuery, Signal, Strategy, code_words, is_code, words};
+use crate::search::{
+    EntityFact, Filter, HybridRanker, RankQuery, SearchQuery, Signal, Strategy, code_words, is_code, words,
+};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
@@ -14,6 +16,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
+use unicode_segmentation::UnicodeSegmentation as _;
 
 /// How many texts go to the embedder in one call.
 const BATCH: usize = 256;
@@ -142,6 +145,8 @@ pub struct StrategyReport {
 pub struct Recall {
     /// The memories, best first.
     pub items: Vec<Recalled>,
+    /// What is known of whom and what the question names, with [`Strategy::Graph`] among the strategies.
+    pub entities: Vec<EntityFact>,
     /// What was understood of the question.
     pub analysis: QueryAnalysis,
     /// One report a strategy, in the order asked for.
@@ -244,7 +249,7 @@ impl Memories {
             .filter(|strategy| embed_error.is_none() || **strategy != Strategy::Vector)
             .map(|strategy| (*strategy, pool(*strategy, base.limit)))
             .collect();
-        let Gathered { mut reports, candidates } =
+        let Gathered { mut reports, candidates, mut entities } =
             self.store.gather(scope, &runs, &base, MOST_CANDIDATES, &*self.clock).await?;
         // The vector strategy fails with the embedder.
         if let Some(error) = embed_error
@@ -268,9 +273,16 @@ impl Memories {
         ranked.truncate(request.limit);
         watch.lap("rank");
 
-        let ids: Vec<String> = ranked.iter().map(|r| r.candidate.id.clone()).collect();
+        // The memories that entities are known from go along: they tell how a name is spelt.
+        let mut ids: Vec<String> = ranked.iter().map(|r| r.candidate.id.clone()).collect();
+        ids.extend(entities.iter().flat_map(|entity| entity.sources.iter().cloned()));
+        ids.sort_unstable();
+        ids.dedup();
         let mut memories: HashMap<String, Memory> =
             self.store.get(scope, &ids).await?.into_iter().map(|m| (m.id.clone(), m)).collect();
+        for entity in &mut entities {
+            spell(entity, &memories);
+        }
         let items = ranked
             .into_iter()
             .filter_map(|r| {
@@ -279,7 +291,7 @@ impl Memories {
             })
             .collect();
         watch.lap("fetch");
-        Ok(Recall { items, analysis, strategies: reports, before_dedup, after_dedup, spans: watch.spans })
+        Ok(Recall { items, entities, analysis, strategies: reports, before_dedup, after_dedup, spans: watch.spans })
     }
 
     /// Says that memories were used, so that they count as used from now on.
@@ -382,6 +394,32 @@ impl Memories {
         let mut vectors = vectors.into_iter();
         counts.into_iter().map(|count| mean(vectors.by_ref().take(count).collect())).collect()
     }
+}
+
+/// Gives the names of `entity` the spelling of the memories that it is known from.
+fn spell(entity: &mut EntityFact, memories: &HashMap<String, Memory>) {
+    let sources: Vec<&Memory> = entity.sources.iter().filter_map(|id| memories.get(id)).collect();
+    let texts = || sources.iter().flat_map(|m| m.title.as_deref().into_iter().chain([m.text.as_str()]));
+    for name in std::iter::once(&mut entity.name).chain(&mut entity.aliases).chain(&mut entity.related) {
+        if let Some(spelt) = texts().find_map(|text| spelling(text, name)) {
+            *name = spelt;
+        }
+    }
+}
+
+/// The first place in `text` where the words of `name` stand one after another, as they are written there.
+fn spelling(text: &str, name: &str) -> Option<String> {
+    let wanted: Vec<String> = name.unicode_words().map(str::to_lowercase).collect();
+    let words: Vec<(usize, &str)> = text.unicode_word_indices().collect();
+    let bare =
+        |word: &'_ str| word.strip_suffix("'s").or_else(|| word.strip_suffix("\u{2019}s")).map_or(word.len(), str::len);
+    let same = |(_, word): &(usize, &str), wanted: &String| {
+        word.get(..bare(word)).is_some_and(|word| word.to_lowercase() == *wanted)
+    };
+    let found =
+        words.windows(wanted.len().max(1)).find(|window| window.iter().zip(&wanted).all(|(w, n)| same(w, n)))?;
+    let ((from, _), (last, word)) = (found.first()?, found.last()?);
+    text.get(*from..last + bare(word)).map(|spelt| spelt.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// How many candidates a strategy may return.

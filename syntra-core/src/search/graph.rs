@@ -129,6 +129,21 @@ impl EntityGraph {
         found
     }
 
+    /// The key of an entity.
+    pub(crate) fn name(&self, entity: u32) -> Option<&str> {
+        self.names.get(entity as usize)?.as_deref()
+    }
+
+    /// The documents that name an entity, and whether it is their title.
+    pub(crate) fn documents(&self, entity: u32) -> impl Iterator<Item = (u32, bool)> + '_ {
+        self.edges.get(entity as usize).into_iter().flatten().map(|edge| (edge.slot, edge.titled))
+    }
+
+    /// The entities that a document names.
+    pub(crate) fn entities_of(&self, slot: u32) -> &[u32] {
+        self.forward.get(slot as usize).map_or(&[], |of| of)
+    }
+
     /// The share of `entities` that the document names.
     pub(crate) fn overlap(&self, slot: u32, entities: &[u32]) -> f32 {
         let Some(of) = self.forward.get(slot as usize) else { return 0.0 };

@@ -26,6 +26,7 @@ use crate::error::Result;
 use crate::memory::MemoryType;
 use crate::query::{QueryAnalysis, QueryIntent};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 /// A document as an index sees it; borrowed, so that a store can feed its rows without copying.
@@ -72,6 +73,28 @@ pub struct SearchQuery<'a> {
     pub now: Timestamp,
     /// The most candidates a strategy returns.
     pub limit: usize,
+}
+
+/// What memory knows of somebody or something that a question names, by the graph of who is named in what.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct EntityFact {
+    /// Its name, as the question or else the memories spell it.
+    pub name: String,
+    /// Longer and shorter names that stand beside it: `Ada Lovelace` for `Ada`.
+    pub aliases: Vec<String>,
+    /// How many memories name it.
+    pub memories: u64,
+    /// How many of them there are of each type.
+    pub kinds: BTreeMap<String, u64>,
+    /// Other names in the same memories: those that the question names too, then the most frequent.
+    pub related: Vec<String>,
+    /// When the oldest and the newest of them were said, facts and documents not counted; `None` where there is nothing else.
+    pub first_said_at: Option<Timestamp>,
+    /// See [`EntityFact::first_said_at`].
+    pub last_said_at: Option<Timestamp>,
+    /// The ids of the memories that are about it the most.
+    pub sources: Vec<String>,
 }
 
 /// Narrows a search before it begins.

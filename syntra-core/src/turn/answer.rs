@@ -76,7 +76,7 @@ pub(super) async fn answer(
 
 /// The memories that the answer cites by their labels, `[1]` and so on.
 fn cited(prepared: &Prepared, text: &str) -> Vec<Citation> {
-    let by_id: HashMap<&str, &Memory> = prepared.recalled.iter().map(|(m, _)| (m.id.as_str(), m)).collect();
+    let by_id: HashMap<&str, &Memory> = prepared.known.memories.iter().map(|(m, _)| (m.id.as_str(), m)).collect();
     let lines = prepared.context.lines.iter();
     lines
         .filter_map(|line| {
@@ -139,7 +139,7 @@ fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord) {
 
 /// The answer from memory alone, as events.
 pub(super) async fn extract(turn: &mut Turn, out: &stream::Emitter, prepared: &Prepared, why: &str) -> Outcome {
-    let extract = extractive::extract(&prepared.question, &prepared.analysis, &prepared.recalled, why);
+    let extract = extractive::extract(&prepared.question, &prepared.analysis, &prepared.known.memories, why);
     turn.trace.degraded = true;
     let first_token = Some(turn.elapsed());
     let mut outcome = Outcome { degraded: true, first_token, quoted: extract.used, ..Outcome::default() };

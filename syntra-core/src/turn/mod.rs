@@ -10,6 +10,7 @@
 mod answer;
 mod ask;
 mod conversation;
+mod entities;
 mod extractive;
 mod save;
 mod stream;
@@ -23,7 +24,7 @@ use crate::chat::{
     Answered, Event, Message, NanoDollars, NodeStatus, RecalledItem, Request, ResponseBuilder, Scope, Usage,
 };
 use crate::clock::Clock;
-use crate::context::{self, Budget, Context, ContextBuilder, ContextInput, TokenCounter};
+use crate::context::{self, Budget, Context, ContextBuilder, ContextInput, EntityLine, TokenCounter};
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{Coalescer, RetryPolicy};
 use crate::memory::{Memories, Memory, RecallRequest, Recalled};
@@ -93,8 +94,17 @@ struct Prepared {
     question: String,
     analysis: QueryAnalysis,
     conversation: Conversation,
-    recalled: Vec<(Memory, f32)>,
+    known: Known,
     context: Context,
+}
+
+/// What memory has on a question.
+#[derive(Default)]
+struct Known {
+    /// Best first, with rank scores.
+    memories: Vec<(Memory, f32)>,
+    /// What is known of whom and what the question names.
+    entities: Vec<EntityLine>,
 }
 
 impl Turn {
@@ -155,9 +165,9 @@ async fn run(mut turn: Turn, out: stream::Emitter, kept: Arc<OnceLock<Arc<Trace>
 async fn corridor(turn: &mut Turn, out: &stream::Emitter) -> Result<Answered> {
     let conversation = read_thread(turn).await?;
     let (question, analysis) = analyse(turn, &conversation.history);
-    let recalled = recall(turn, out, &question, &conversation.history).await;
-    let context = build(turn, &recalled, &conversation)?;
-    let prepared = Prepared { question, analysis, conversation, recalled, context };
+    let known = recall(turn, out, &question, &conversation.history).await;
+    let context = build(turn, &known, &conversation)?;
+    let prepared = Prepared { question, analysis, conversation, known, context };
     let outcome = match plan(turn, &prepared)? {
         Choice::Models(plan, request) => answer::answer(turn, out, &prepared, plan, *request).await?,
         Choice::Memory(why) => answer::extract(turn, out, &prepared, why).await,
@@ -184,14 +194,9 @@ fn analyse(turn: &mut Turn, history: &[ThreadMessage]) -> (String, QueryAnalysis
 }
 
 /// recall: what memory has on the question. A failure here is a warning, not the end.
-async fn recall(
-    turn: &mut Turn,
-    out: &stream::Emitter,
-    question: &str,
-    history: &[ThreadMessage],
-) -> Vec<(Memory, f32)> {
+async fn recall(turn: &mut Turn, out: &stream::Emitter, question: &str, history: &[ThreadMessage]) -> Known {
     if !turn.ask.recall || question.trim().is_empty() || Answer::is_tool_result(&turn.ask.message) {
-        return Vec::new();
+        return Known::default();
     }
     out.emit(Event::Node { name: "recall".into(), status: NodeStatus::Started }).await;
     out.emit(Event::Searching { queries: vec![question.to_owned()] }).await;
@@ -209,7 +214,7 @@ async fn recall(
         Err(error) => {
             turn.trace.warnings.push(format!("recall failed: {error}"));
             out.emit(Event::Node { name: "recall".into(), status: NodeStatus::Failed }).await;
-            return Vec::new();
+            return Known::default();
         }
     };
     turn.span("retrieval", from);
@@ -241,7 +246,8 @@ async fn recall(
         .collect();
     out.emit(Event::Recalled { items: shown }).await;
     out.emit(Event::Node { name: "recall".into(), status: NodeStatus::Finished }).await;
-    items.into_iter().map(|item| (item.memory, item.score)).collect()
+    let memories = items.into_iter().map(|item| (item.memory, item.score)).collect();
+    Known { memories, entities: entities::lines(&recall.entities) }
 }
 
 fn traced(item: &Recalled) -> TracedMemory {
@@ -257,7 +263,7 @@ fn traced(item: &Recalled) -> TracedMemory {
 }
 
 /// build: what fits the budget, system text first, the current message last.
-fn build(turn: &mut Turn, recalled: &[(Memory, f32)], conversation: &Conversation) -> Result<Context> {
+fn build(turn: &mut Turn, known: &Known, conversation: &Conversation) -> Result<Context> {
     let from = turn.elapsed();
     let mut system = turn.rooms.persona.system_text();
     if let Some(instructions) = &turn.ask.instructions {
@@ -268,8 +274,8 @@ fn build(turn: &mut Turn, recalled: &[(Memory, f32)], conversation: &Conversatio
     let counter = likely_counter(turn);
     let context = turn.rooms.context.build(&ContextInput {
         system: &system,
-        memories: recalled,
-        entities: &[],
+        memories: &known.memories,
+        entities: &known.entities,
         summary: conversation.older.as_ref().and_then(|older| older.text.as_deref()),
         history: &messages,
         current: &turn.ask.message,
@@ -363,9 +369,9 @@ impl Rooms {
         let out = stream::Emitter::discard();
         let conversation = read_thread(&mut turn).await?;
         let (question, analysis) = analyse(&mut turn, &conversation.history);
-        let recalled = recall(&mut turn, &out, &question, &conversation.history).await;
-        let context = build(&mut turn, &recalled, &conversation)?;
-        let prepared = Prepared { question, analysis, conversation, recalled, context };
+        let known = recall(&mut turn, &out, &question, &conversation.history).await;
+        let context = build(&mut turn, &known, &conversation)?;
+        let prepared = Prepared { question, analysis, conversation, known, context };
         let request = turn.ask.request(prepared.context.messages.clone());
         self.router.plan(&route_query(&turn, &request, &prepared), &self.fleet())
     }

@@ -164,6 +164,9 @@ impl Trace {
                 parts.join(", ")
             )?;
         }
+        for line in self.context.iter().filter(|line| line.section == Section::Entities) {
+            writeln!(out, "  known of {} (from {})", line.text.as_deref().unwrap_or(""), line.sources.join(", "))?;
+        }
         if let Some(summary) = &self.summary {
             writeln!(out, "Summary of the first {} messages of the thread:", summary.covered)?;
             for line in summary.text.iter().flat_map(|text| text.lines()).take(4) {

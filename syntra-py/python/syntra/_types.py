@@ -326,10 +326,29 @@ class RecalledMemory:
 
 
 @dataclass(frozen=True, slots=True)
+class EntityFact:
+    """What memory knows of somebody or something that a question names, by who is named in what."""
+
+    name: str
+    aliases: list[str]
+    memories: int
+    #: How many of them there are of each type.
+    kinds: dict[str, int]
+    #: Other names in the same memories.
+    related: list[str]
+    #: The ids of the memories that are about it the most.
+    sources: list[str]
+    first_said_at: datetime | None = None
+    last_said_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Recall:
     """What memory has on a question, best first."""
 
     items: list[RecalledMemory]
+    #: What is known of whom and what the question names, with ``graph`` among the strategies.
+    entities: list[EntityFact]
     strategies: list[StrategyReport]
     analysis: QueryAnalysis
     #: How many candidates the strategies found together, and how many of them were different ones.
@@ -512,6 +531,10 @@ class ContextLine:
     tokens: int
     label: int | None = None
     memory_id: str | None = None
+    #: What it says, where no memory or message is there to be looked up: entity lines and the summary.
+    text: str | None = None
+    #: The memories that an entity line is known from.
+    sources: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,21 @@ pub(super) fn entity_line(line: &str) -> String {
     out
 }
 
+/// A summary, its lines unnumbered.
+pub(super) fn summary_lines(summary: &str) -> String {
+    let lines = summary
+        .lines()
+        .map(|line| line.trim())
+        .map(|line| line.strip_prefix("- ").unwrap_or(line))
+        .filter(|line| !line.is_empty());
+    lines.map(entity_line).collect()
+}
+
+/// What unnumbered lines say.
+pub(super) fn said(lines: &str) -> String {
+    lines.trim_end().lines().map(|line| line.strip_prefix("- ").unwrap_or(line)).collect::<Vec<_>>().join("\n")
+}
+
 /// `text` on its line; further lines indented, so that none begins where ours do, and the block's tags escaped.
 fn text(out: &mut String, text: &str) {
     for (i, line) in text.trim().lines().enumerate() {

@@ -1,6 +1,6 @@
 use super::*;
 use crate::chat::{ToolCall, ToolResult};
-use crate::context::{TokenCounter, count_messages, counter_for};
+use crate::context::{EntityLine, TokenCounter, count_messages, counter_for};
 use crate::memory::{Memory, MemorySource};
 use proptest::prelude::*;
 use serde_json::{Map, json};
@@ -48,7 +48,7 @@ fn memory(id: &str, kind: MemoryType, text: &str) -> Memory {
 struct Given {
     system: String,
     memories: Vec<(Memory, f32)>,
-    entities: Vec<String>,
+    entities: Vec<EntityLine>,
     summary: Option<String>,
     history: Vec<Message>,
     current: Message,
@@ -125,7 +125,7 @@ fn lines_are_numbered_dated_and_attributed() {
     past.valid_to = Some("2023-05-09T00:00:00Z".parse().unwrap());
     let context = Given {
         memories: vec![(said, 0.9), (chunk, 0.8), (past, 0.7)],
-        entities: vec!["Lisbon: city".into()],
+        entities: vec![EntityLine::new("Lisbon: city").with_sources(["m1"])],
         summary: Some("- User: We spoke of houses.".into()),
         ..Given::default()
     }
@@ -140,7 +140,7 @@ fn lines_are_numbered_dated_and_attributed() {
          ## Facts and documents\n[2] (docs/build.md:3-9, Build > Steps) Run `make`.\n  Then wait.\n\
          ## What was said and done before\n[3] (2023-05-07, Ada) I moved to Lisbon.\n\
          ## Known of what is asked about\n- Lisbon: city\n\
-         ## Earlier in this conversation\n- - User: We spoke of houses.\n</memory>"
+         ## Earlier in this conversation\n- User: We spoke of houses.\n</memory>"
     );
     let labels: Vec<_> = context.lines.iter().filter_map(|l| Some((l.label?, l.memory_id.clone()?))).collect();
     assert_eq!(labels, [(1, "m3".into()), (2, "m2".into()), (3, "m1".into())]);
@@ -347,7 +347,7 @@ fn any_message() -> impl Strategy<Value = Message> {
 fn any_given() -> impl Strategy<Value = Given> {
     (
         prop::collection::vec(any_memory(), 0..25),
-        prop::collection::vec("[a-z ]{0,30}", 0..4),
+        prop::collection::vec("[a-z ]{0,30}".prop_map(EntityLine::new), 0..4),
         prop::option::of("([a-z]{1,6} ){0,40}"),
         prop::collection::vec(any_message(), 0..16),
         any::<bool>(),

@@ -187,15 +187,22 @@ impl MemoryStore for SqliteMemoryStore {
         most: usize,
         clock: &dyn Clock,
     ) -> Result<Gathered> {
-        let gather = |partition: &Partition| partition.gather(strategies, query, most, &|| clock.monotonic());
-        let (found, candidates) = self.search(scope, gather).await?;
+        // One look at the partition, so that what is known of an entity and what was found are of the same moment.
+        let gather = |partition: &Partition| {
+            let entities = match strategies.iter().any(|(strategy, _)| *strategy == Strategy::Graph) {
+                true => partition.entities(query),
+                false => Vec::new(),
+            };
+            (partition.gather(strategies, query, most, &|| clock.monotonic()), entities)
+        };
+        let ((found, candidates), entities) = self.search(scope, gather).await?;
         let report = |((strategy, _), found): (&(Strategy, usize), Found)| StrategyReport {
             strategy: *strategy,
             found: *found.found.as_ref().unwrap_or(&0),
             elapsed_us: found.elapsed.as_micros() as u64,
             error: found.found.err(),
         };
-        Ok(Gathered { reports: strategies.iter().zip(found).map(report).collect(), candidates })
+        Ok(Gathered { reports: strategies.iter().zip(found).map(report).collect(), candidates, entities })
     }
 
     async fn get(&self, scope: &Scope, ids: &[String]) -> Result<Vec<Memory>> {

@@ -6,6 +6,7 @@ mod conversation;
 mod document;
 mod find;
 mod gather;
+mod known;
 mod signals;
 #[cfg(test)]
 mod tests;
@@ -14,7 +15,7 @@ use super::bm25::Bm25Index;
 use super::graph::EntityGraph;
 use super::text::TextAnalyzer;
 use super::vector::{HnswIndex, normalised};
-use super::{Candidate, IndexDocument, SearchQuery, Strategy, VectorIndex};
+use super::{Candidate, EntityFact, IndexDocument, SearchQuery, Strategy, VectorIndex};
 use crate::error::{Error, Result};
 use crate::memory::MemoryType;
 use conversation::Conversation;
@@ -252,6 +253,11 @@ impl Partition {
     /// vector that does not fit leaves the vector signals out.
     pub fn signals(&self, ids: &[String], query: &SearchQuery<'_>) -> Vec<Candidate> {
         signals::compute(self, ids, query)
+    }
+
+    /// What the documents say of the entities of the question, those first that it names first, at most five.
+    pub fn entities(&self, query: &SearchQuery<'_>) -> Vec<EntityFact> {
+        known::known(self, query)
     }
 
     fn document(&self, slot: u32) -> Option<&Document> {

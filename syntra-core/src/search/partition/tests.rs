@@ -135,6 +135,20 @@ proptest! {
             }
         }
 
+        // What is known of entities is the same, and is so of those documents alone.
+        let (known, anew) = ask(&query, None, &filter, |q| (partition.entities(q), fresh.entities(q)));
+        prop_assert_eq!(&known, &anew);
+        for fact in &known {
+            let naming = |text: &&String| text.to_lowercase().contains(&fact.name);
+            prop_assert!(fact.memories >= 1 && left.values().filter(naming).count() as u64 >= fact.memories);
+            prop_assert_eq!(fact.kinds.values().sum::<u64>(), fact.memories);
+            prop_assert!(!fact.sources.is_empty() && fact.sources.len() as u64 <= fact.memories);
+            for source in &fact.sources {
+                prop_assert!(left[source].to_lowercase().contains(&fact.name), "{source} does not name {}", fact.name);
+            }
+            prop_assert!(!fact.related.contains(&fact.name));
+        }
+
         // What is gathered at once is what is found one strategy after the other, with the signals of all.
         let runs = Strategy::ALL.map(|strategy| (strategy, 5));
         ask(&query, Some(&[0.6, 0.8]), &filter, |q| {
@@ -157,6 +171,36 @@ proptest! {
             Ok(())
         })?;
     }
+}
+
+#[test]
+fn entities_are_known_by_what_names_them() {
+    let at = |day: i64| Some(Timestamp::from_second(day * 86_400).unwrap());
+    let mut partition = Partition::new(2);
+    let said = [
+        ("a", "We met Ada Lovelace in Lisbon.", 1),
+        ("b", "I asked Ada about Lisbon and the boat.", 3),
+        ("c", "Then Ada Lovelace wrote to Ada from Oslo.", 9),
+        ("d", "Nobody was there.", 4),
+    ];
+    for (id, text, day) in said {
+        partition.upsert(&IndexDocument { said_at: at(day), ..doc(id, text) }).unwrap();
+    }
+    let titled = IndexDocument { kind: MemoryType::Semantic, title: Some("Ada"), ..doc("e", "She likes boats.") };
+    partition.upsert(&titled).unwrap();
+    let known = ask("What does Ada do in Lisbon?", None, &Filter::default(), |q| partition.entities(q));
+    let [ada, lisbon] = &known[..] else { panic!("{known:?}") };
+    assert_eq!((ada.name.as_str(), ada.memories, &ada.aliases[..]), ("ada", 3, &["ada lovelace".to_owned()][..]));
+    assert_eq!(ada.kinds, BTreeMap::from([("episodic".to_owned(), 2), ("semantic".to_owned(), 1)]));
+    assert_eq!(ada.related, ["lisbon", "oslo"], "what is asked about too comes first");
+    assert_eq!((ada.first_said_at, ada.last_said_at), (at(3), at(9)));
+    assert_eq!(ada.sources[0], "e", "what has it as its title is about it the most");
+    assert_eq!((lisbon.memories, &lisbon.related[..]), (2, &["ada".to_owned(), "ada lovelace".to_owned()][..]));
+    // A filter narrows what is known, too.
+    let before = Filter { to: at(5), ..Filter::default() };
+    let known = ask("Ada", None, &before, |q| partition.entities(q));
+    assert_eq!((known[0].memories, &known[0].sources[..]), (2, &["e".to_owned(), "b".to_owned()][..]));
+    assert!(ask("Bob", None, &Filter::default(), |q| partition.entities(q)).is_empty());
 }
 
 #[test]
