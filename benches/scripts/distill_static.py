@@ -618,7 +618,7 @@ def main():
     A('--work', required=True, help='folder for downloads and intermediate results; some 2 GB')
     A('--out', default='static-en.bin')
     A('--golden', help='also write the test cases of the crate here')
-    A('--name', default='syntra-static-en-256-v1', help='the model name in the file; a new table needs a new one')
+    A('--name', default='syntra-static-en-256-v2', help='the model name in the file; a new table needs a new one')
     A('--teacher', default='gte-small', choices=sorted(TEACHERS))
     A('--lines', type=int, default=200000, help='size of the corpus')
     A('--dim', type=int, default=256)

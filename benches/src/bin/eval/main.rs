@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage:
     eval intents FILE [--errors]           what is asked for, against labelled questions
-    eval recall DIR [--embedder static|fastembed:MODEL_DIR|none] [--k 5,10,20] [--ranker NAME] [--strategies A,B]
+    eval recall DIR [--embedder static|static:FILE|fastembed:MODEL_DIR|none] [--k 5,10,20] [--ranker NAME] [--strategies A,B]
                                            does the right memory come back, and how fast
     eval wire DIR [--write-size 1|3|0]     recorded answers of real servers through the real adapters";
 

@@ -19,7 +19,7 @@ use syntra_core::search::{HybridRanker, Strategy};
 use syntra_core::storage::Database;
 use syntra_core::{Error, Result, Scope, SystemClock};
 
-const USAGE: &str = "usage: eval -- recall DIR [--embedder static|fastembed:MODEL_DIR|none] [--k 5,10,20]
+const USAGE: &str = "usage: eval -- recall DIR [--embedder static|static:FILE|fastembed:MODEL_DIR|none] [--k 5,10,20]
     [--ranker default|classic|classic-adaptive|keyword|vector] [--set weight=value,...]
     [--strategies vector,keyword,graph,profile,recent] [--per-query FILE]";
 
@@ -93,8 +93,12 @@ impl Options {
         match self.embedder.split_once(':') {
             // Without an embedder the questions have no vector; the documents' vectors are then never read.
             None if self.embedder == "static" || self.embedder == "none" => Ok(Arc::new(StaticEmbedder::bundled()?)),
+            Some(("static", file)) => Ok(Arc::new(StaticEmbedder::from_file(file)?)),
             Some(("fastembed", dir)) => fastembed(Path::new(dir)),
-            _ => Err(Error::invalid(format!("embedder {:?}: use static, fastembed:MODEL_DIR or none", self.embedder))),
+            _ => Err(Error::invalid(format!(
+                "embedder {:?}: use static, static:FILE, fastembed:MODEL_DIR or none",
+                self.embedder
+            ))),
         }
     }
 }
