@@ -172,7 +172,7 @@ impl ErrorShape {
             408 | 409 | 425 | 499 | 500..=599 => ErrorKind::Transient,
             300..=399 => ErrorKind::Config,
             400..=498 => ErrorKind::BadRequest,
-            _ if named(&["invalid_request_error", "INVALID_ARGUMENT", "invalid_prompt", "bad_request"]) => {
+            _ if named(CALLER_CODES) || self.code.as_deref().is_some_and(|c| c.starts_with("invalid_")) => {
                 ErrorKind::BadRequest
             }
             // An error without a status came inside a 200: the server began well and failed.
@@ -239,6 +239,16 @@ fn plain_message(status: u16, body: &[u8]) -> String {
     format!("HTTP {status} with a page of HTML: {}", title.unwrap_or("no title").trim())
 }
 
+/// Read where no status says it. Codes that begin with `invalid_` are of this kind too: those of keys and models were looked at before.
+const CALLER_CODES: &[&str] = &[
+    "invalid_request_error",
+    "INVALID_ARGUMENT",
+    "bad_request",
+    "unsupported_parameter",
+    "unsupported_value",
+    "unknown_parameter",
+    "missing_required_parameter",
+];
 const QUOTA_CODES: &[&str] = &[
     "insufficient_quota",
     "exceeded_current_quota_error",

@@ -1,13 +1,14 @@
 //! The adapter that joins a [`Dialect`] to the wire.
 
-use super::stream::Live;
+use super::stream::{Live, readable};
 use super::{Dialect, Provider, WireFailure, WireRequest};
-use crate::chat::{EventStream, Request, Response, ResponseBuilder};
+use crate::chat::{Event, EventStream, Request, Response, ResponseBuilder};
 use crate::clock::{Clock, SystemClock};
-use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::error::{Error, ErrorKind, Phase, Result, Retry};
 use crate::transport::{Deadlines, FrameDecoder, Framing, HttpClient, HttpReply, Secret, TimeoutStage, after, redact};
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
@@ -213,7 +214,11 @@ impl HttpProvider {
             let host = url::Url::parse(to).ok().and_then(|u| u.host_str().map(str::to_owned));
             let host = host.unwrap_or_else(|| "somewhere else".into());
             let words = format!("the server redirects to {host}, which is not followed; set that as base URL");
-            return Error::new(ErrorKind::Config, words).with_status(status).with_phase(Phase::BeforeContent);
+            // Set up wrongly is this server alone: another may answer.
+            return Error::new(ErrorKind::Config, words)
+                .with_retry(Retry::OtherTarget)
+                .with_status(status)
+                .with_phase(Phase::BeforeContent);
         }
         let error = self.dialect.classify(&WireFailure { status, headers, body: &body, now: self.clock.now() });
         error.with_status(status).with_phase(Phase::BeforeContent)
@@ -250,26 +255,48 @@ impl HttpProvider {
 
     /// Reads a whole body that came with a 2xx.
     fn read(&self, reply: &HttpReply) -> Result<Response> {
-        let first = reply.body.iter().find(|b| !b.is_ascii_whitespace());
-        match first {
+        let body = readable(&reply.body);
+        match body.iter().find(|b| !b.is_ascii_whitespace()) {
             None => Err(Error::new(ErrorKind::Decode, "the server sent an empty body").with_code("empty_body")),
             Some(b'<') => Err(Error::new(ErrorKind::Decode, "the server sent a page of HTML where JSON was due")
                 .with_code("html_body")),
             // Some gateways stream whatever was asked.
-            Some(b'd' | b'e' | b':') => {
-                let mut frames = Vec::new();
-                let mut cutter = FrameDecoder::new(Framing::Sse);
-                cutter.push(&reply.body, &mut frames)?;
-                cutter.finish(&mut frames)?;
-                let (mut decoder, mut events) = (self.dialect.stream_decoder(), Vec::new());
-                frames.iter().try_for_each(|frame| decoder.frame(frame, &mut events))?;
-                decoder.finish(&mut events)?;
-                let mut answer = ResponseBuilder::new();
-                events.iter().for_each(|event| answer.push(event));
-                Ok(answer.build())
-            }
-            Some(_) => self.dialect.decode(&reply.body),
+            Some(b'd' | b'e' | b'i' | b'r' | b':') => self.read_frames(&body, Framing::Sse),
+            Some(_) => self.dialect.decode(&body).or_else(|error| {
+                // As an array, or one after the other.
+                let mut values = serde_json::Deserializer::from_slice(&body).into_iter::<IgnoredAny>();
+                let first = matches!(values.next(), Some(Ok(_)));
+                let streamed = body.trim_ascii_start().starts_with(b"[") || (first && values.next().is_some());
+                if error.kind() == ErrorKind::Decode && streamed {
+                    self.read_frames(&body, Framing::Auto)
+                } else {
+                    Err(error)
+                }
+            }),
         }
+    }
+
+    /// Reads a whole body that is a stream.
+    fn read_frames(&self, body: &[u8], framing: Framing) -> Result<Response> {
+        let mut frames = Vec::new();
+        let mut cutter = FrameDecoder::new(framing);
+        cutter.push(body, &mut frames)?;
+        cutter.finish(&mut frames)?;
+        let (mut decoder, mut events) = (self.dialect.stream_decoder(), Vec::new());
+        let over = |events: &[Event]| matches!(events.last(), Some(Event::Finish { .. }));
+        for frame in &frames {
+            // Nothing counts after the end.
+            if over(&events) {
+                break;
+            }
+            decoder.frame(frame, &mut events)?;
+        }
+        if !over(&events) {
+            decoder.finish(&mut events)?;
+        }
+        let mut answer = ResponseBuilder::new();
+        events.iter().for_each(|event| answer.push(event));
+        Ok(answer.build())
     }
 
     async fn open(&self, request: &Request) -> Result<EventStream> {

@@ -395,3 +395,17 @@ proptest! {
         prop_assert_eq!(events.len(), 5);
     }
 }
+
+#[tokio::test]
+async fn connections_are_used_again_after_streams() {
+    // The end of the body comes in a packet of its own, after the last event.
+    let (events, end) = STREAM.split_at(STREAM.find("data: [DONE]").unwrap() + "data: [DONE]\n\n".len());
+    assert!(end.is_empty());
+    let steps = vec![Step::Write(events.into()), Step::Write(": bye\n\n".into())];
+    let server = Loopback::start_with(move |_| Answer::steps(200, steps.clone())).await.unwrap();
+    let provider = at(server.url());
+    for _ in 0..30 {
+        assert!(all(&provider).await.1.is_none());
+    }
+    assert!(server.connections() < 30, "30 calls, {} connections", server.connections());
+}

@@ -5,16 +5,34 @@ use crate::chat::{Event, EventStream};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::transport::{Deadlines, Frame, FrameDecoder, Framing, HttpResponse, TimeoutStage, after};
 use futures::StreamExt;
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// `body` without a byte-order mark, and with U+FFFD for what is no UTF-8, as the framing of streams has it: an answer with a broken
+/// character in it is better than none, and whole and streamed answers agree.
+pub(super) fn readable(body: &[u8]) -> Cow<'_, [u8]> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    match String::from_utf8_lossy(body) {
+        Cow::Borrowed(_) => Cow::Borrowed(body),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
 /// One answer that is coming in. Dropping it closes the connection.
 pub(super) struct Live {
-    response: HttpResponse,
+    /// Gone once the answer is complete.
+    response: Option<HttpResponse>,
+    status: u16,
+    max_body: usize,
+    max_stream: u64,
+    max_frame: usize,
     dialect: Arc<dyn Dialect>,
     frames: FrameDecoder,
+    /// Bytes so far.
+    received: u64,
     decoder: Box<dyn StreamDecoder>,
     deadlines: Deadlines,
     first: Instant,
@@ -25,6 +43,8 @@ pub(super) struct Live {
     failed: Option<Error>,
     /// The raw body, kept until it is known whether it is a stream at all.
     whole: Option<Vec<u8>>,
+    /// The JSON values of that body so far; a second one shows that it is a stream after all.
+    held: Vec<Frame>,
     content: bool,
     ended: bool,
 }
@@ -42,9 +62,14 @@ impl Live {
             found => found,
         };
         Self {
-            frames: FrameDecoder::new(declared),
+            frames: FrameDecoder::new(declared).with_limit(response.max_frame),
+            received: 0,
             decoder: dialect.stream_decoder(),
-            response,
+            status: response.status,
+            max_body: response.max_body,
+            max_stream: response.max_stream,
+            max_frame: response.max_frame,
+            response: Some(response),
             dialect,
             deadlines,
             first,
@@ -52,6 +77,7 @@ impl Live {
             ready: VecDeque::new(),
             failed: None,
             whole: Some(Vec::new()),
+            held: Vec::new(),
             content: false,
             ended: false,
         }
@@ -73,11 +99,16 @@ impl Live {
             if let Some(event) = self.ready.pop_front() {
                 self.content |= event.is_content();
                 self.ended = matches!(event, Event::Finish { .. });
+                if self.ended
+                    && let Some(response) = self.response.take()
+                {
+                    response.drain();
+                }
                 return Some(Ok(event));
             }
             if let Some(error) = self.failed.take() {
                 self.ended = true;
-                let status = error.status().unwrap_or(self.response.status);
+                let status = error.status().unwrap_or(self.status);
                 let phase = if self.content { Phase::AfterContent } else { Phase::BeforeContent };
                 return Some(Err(error.with_status(status).with_phase(phase)));
             }
@@ -89,7 +120,11 @@ impl Live {
     async fn read(&mut self) {
         let (until, stage) = self.deadline();
         let (mut frames, mut events) = (Vec::new(), Vec::new());
-        let done = match self.response.chunk(until, stage).await {
+        let Some(response) = &mut self.response else {
+            self.ended = true;
+            return;
+        };
+        let done = match response.chunk(until, stage).await {
             Ok(Some(bytes)) => self.take(&bytes, &mut frames, &mut events),
             Ok(None) => self.end(&mut frames, &mut events),
             // A connection that breaks after the terminal frame has broken nothing.
@@ -103,19 +138,30 @@ impl Live {
     }
 
     fn take(&mut self, bytes: &[u8], frames: &mut Vec<Frame>, events: &mut Vec<Event>) -> Result<()> {
+        self.received = self.received.saturating_add(bytes.len() as u64);
+        if self.received > self.max_stream {
+            let words = format!("the server sent a stream of more than {} bytes", self.max_stream);
+            return Err(Error::new(ErrorKind::Decode, words).with_code("stream_too_large"));
+        }
         if let Some(whole) = &mut self.whole {
-            if whole.len() + bytes.len() > self.response.max_body {
-                let words = format!("the server sent a body of more than {} bytes", self.response.max_body);
+            if whole.len() + bytes.len() > self.max_body {
+                let words = format!("the server sent a body of more than {} bytes", self.max_body);
                 return Err(Error::new(ErrorKind::Decode, words).with_code("body_too_large"));
             }
             whole.extend_from_slice(bytes);
         }
-        if self.is_whole() {
+        // One value that is larger than any event may be is an answer in one piece, whose bound is another.
+        if self.is_whole() && self.whole.as_ref().is_some_and(|whole| whole.len() > self.max_frame) {
             return Ok(());
         }
         let pushed = self.frames.push(bytes, frames);
         if self.is_whole() {
-            return Ok(());
+            self.held.append(frames);
+            if self.held.len() < 2 {
+                return Ok(());
+            }
+            // One value after the other: lines of JSON where events were due.
+            frames.append(&mut self.held);
         }
         if self.frames.framing().is_some() {
             self.whole = None;
@@ -132,7 +178,7 @@ impl Live {
     fn end(&mut self, frames: &mut Vec<Frame>, events: &mut Vec<Event>) -> Result<()> {
         if self.is_whole() {
             let body = self.whole.take().unwrap_or_default();
-            events.extend(self.dialect.decode(&body)?.into_events());
+            events.extend(self.dialect.decode(&readable(&body))?.into_events());
             return Ok(());
         }
         self.frames.finish(frames)?;

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,18 +19,24 @@ pub struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     steps: Vec<Step>,
+    /// The steps write the whole answer, its head included.
+    raw: bool,
+    /// The connection is closed after the answer.
+    closing: bool,
 }
 
 /// One step of an answer's body.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Step {
-    /// Write these bytes, at once, as one HTTP chunk.
+    /// Write these bytes, at once, as one HTTP chunk (of a raw answer: as they are).
     Write(Bytes),
     /// Go on when the gate is opened.
     Wait(Gate),
     /// Break the connection off, without the end of the body.
     Disconnect,
+    /// The same with a reset: what was written and not yet read is lost.
+    Reset,
 }
 
 /// Something that a test opens: no test sleeps and hopes.
@@ -74,12 +81,24 @@ impl Answer {
             let n = if size == 0 { body.len() } else { size.min(body.len()) };
             steps.push(Step::Write(body.split_to(n)));
         }
-        Self { status, headers: Vec::new(), steps }
+        Self::steps(status, steps)
     }
 
     /// An answer with this status whose body follows `steps`.
     pub fn steps(status: u16, steps: Vec<Step>) -> Self {
-        Self { status, headers: Vec::new(), steps }
+        Self { status, headers: Vec::new(), steps, raw: false, closing: false }
+    }
+
+    /// An answer whose every byte the script writes, from the status line on; the connection is closed after it. For what no proper
+    /// server would say.
+    pub fn raw(steps: Vec<Step>) -> Self {
+        Self { raw: true, closing: true, ..Self::steps(200, steps) }
+    }
+
+    /// The same, with the connection closed after it and nothing said of that before.
+    pub fn closing(mut self) -> Self {
+        self.closing = true;
+        self
     }
 
     /// A 200 with `text` as server-sent events.
@@ -138,6 +157,8 @@ struct Shared {
     received: Mutex<Vec<Received>>,
     /// How many answers were broken off because the client went away.
     abandoned: watch::Sender<usize>,
+    /// How many connections were made.
+    connections: AtomicUsize,
 }
 
 /// A server on a free port of loopback. It ends when it is dropped.
@@ -184,6 +205,7 @@ impl Loopback {
             handler,
             received: Mutex::default(),
             abandoned: watch::Sender::new(0),
+            connections: AtomicUsize::new(0),
         });
         let serving = shared.clone();
         let task = tokio::spawn(async move {
@@ -194,6 +216,7 @@ impl Loopback {
                     accepted = listener.accept() => match accepted {
                         Ok((stream, _)) => {
                             let shared = serving.clone();
+                            shared.connections.fetch_add(1, Ordering::Relaxed);
                             connections.spawn(async move { serve(stream, &shared).await });
                         }
                         Err(_) => break,
@@ -218,6 +241,11 @@ impl Loopback {
     /// The requests so far, oldest first.
     pub fn received(&self) -> Vec<Received> {
         self.shared.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The connections so far.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::Relaxed)
     }
 
     /// Waits until `n` answers were broken off because the client had closed its connection.
@@ -282,16 +310,7 @@ enum Wrote {
 }
 
 async fn write_answer(stream: &mut TcpStream, answer: Answer) -> Wrote {
-    let mut head = format!("HTTP/1.1 {} Scripted\r\ntransfer-encoding: chunked\r\n", answer.status);
-    for (name, value) in &answer.headers {
-        // The framing is this server's own.
-        let own = ["content-length", "transfer-encoding", "connection", "content-encoding"];
-        if !own.iter().any(|o| name.eq_ignore_ascii_case(o)) {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-    }
-    head.push_str("\r\n");
-    if stream.write_all(head.as_bytes()).await.is_err() {
+    if !answer.raw && stream.write_all(head(&answer).as_bytes()).await.is_err() {
         return Wrote::Abandoned;
     }
     for step in answer.steps {
@@ -299,9 +318,13 @@ async fn write_answer(stream: &mut TcpStream, answer: Answer) -> Wrote {
             Step::Write(bytes) if bytes.is_empty() => {}
             Step::Write(bytes) => {
                 let mut chunk = BytesMut::with_capacity(bytes.len() + 16);
-                chunk.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+                if !answer.raw {
+                    chunk.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+                }
                 chunk.extend_from_slice(&bytes);
-                chunk.extend_from_slice(b"\r\n");
+                if !answer.raw {
+                    chunk.extend_from_slice(b"\r\n");
+                }
                 if stream.write_all(&chunk).await.is_err() {
                     return Wrote::Abandoned;
                 }
@@ -315,7 +338,32 @@ async fn write_answer(stream: &mut TcpStream, answer: Answer) -> Wrote {
                 }
             }
             Step::Disconnect => return Wrote::BrokenOff,
+            Step::Reset => {
+                let _ = stream.set_zero_linger();
+                return Wrote::BrokenOff;
+            }
         }
     }
-    if stream.write_all(b"0\r\n\r\n").await.is_err() { Wrote::Abandoned } else { Wrote::All }
+    let bare = answer.raw || matches!(answer.status, 204 | 304);
+    if !bare && stream.write_all(b"0\r\n\r\n").await.is_err() {
+        return Wrote::Abandoned;
+    }
+    if answer.closing { Wrote::BrokenOff } else { Wrote::All }
+}
+
+fn head(answer: &Answer) -> String {
+    let mut head = format!("HTTP/1.1 {} Scripted\r\n", answer.status);
+    // These statuses have no body, not even an empty one.
+    if !matches!(answer.status, 204 | 304) {
+        head.push_str("transfer-encoding: chunked\r\n");
+    }
+    for (name, value) in &answer.headers {
+        // The framing is this server's own.
+        let own = ["content-length", "transfer-encoding", "content-encoding"];
+        if !own.iter().any(|o| name.eq_ignore_ascii_case(o)) {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+    }
+    head.push_str("\r\n");
+    head
 }

@@ -1,5 +1,6 @@
 //! For tests of ours and of third-party adapters: a scripted provider, a fake clock, conformance suites. Feature `testing`.
 
+pub mod chaos;
 mod clock;
 mod dialect;
 mod embedder;

@@ -1,10 +1,12 @@
 //! HTTP: one pool, deadlines that are told apart, bodies within bounds.
 
+use super::options::{HttpOptions, Lanes, Place};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use bytes::{Bytes, BytesMut};
+use futures::FutureExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::error::Error as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -104,11 +106,10 @@ impl TimeoutStage {
 /// A pool of connections. Cloning shares the pool; build one and clone it, since building reads the machine's certificates.
 #[derive(Clone, Debug)]
 pub struct HttpClient {
-    client: reqwest::Client,
-    /// For servers on this machine, which no proxy can reach; the same where the environment names no proxy.
-    direct: reqwest::Client,
-    connect: Duration,
-    max_body: usize,
+    lanes: Arc<Lanes>,
+    /// For servers on this machine, which no proxy can reach; the same where there is no proxy.
+    direct: Arc<Lanes>,
+    options: HttpOptions,
 }
 
 /// A whole answer.
@@ -126,7 +127,11 @@ pub struct HttpReply {
 #[derive(Debug)]
 pub struct HttpResponse {
     response: reqwest::Response,
+    /// Held until the body has ended or is dropped.
+    _place: Place,
     pub(crate) max_body: usize,
+    pub(crate) max_stream: u64,
+    pub(crate) max_frame: usize,
     /// The HTTP status.
     pub status: u16,
     /// Header names in lower case and their values.
@@ -134,9 +139,6 @@ pub struct HttpResponse {
 }
 
 impl HttpClient {
-    /// The most bytes that a whole body may have unless [`HttpClient::with_max_body`] says otherwise.
-    pub const DEFAULT_MAX_BODY: usize = 64 << 20;
-
     /// A pool with the default connect deadline. Proxies come from the environment (`HTTPS_PROXY`, `NO_PROXY`) and are never used for
     /// loopback; Mozilla's root certificates are added to the machine's, so that it works where there are none.
     ///
@@ -170,26 +172,37 @@ impl HttpClient {
     /// # Errors
     /// As [`HttpClient::new`].
     pub fn with_connect_deadline(connect: Duration) -> Result<Self> {
-        let proxied = std::env::vars_os()
-            .any(|(name, value)| !value.is_empty() && name.to_string_lossy().to_ascii_lowercase().ends_with("_proxy"));
-        let client = build(connect, false)?;
-        let direct = if proxied { build(connect, true)? } else { client.clone() };
-        Ok(Self { client, direct, connect, max_body: Self::DEFAULT_MAX_BODY })
+        Self::with_options(HttpOptions::default().with_connect(connect))
     }
 
-    fn pool(&self, url: &url::Url) -> &reqwest::Client {
+    /// A pool that is set up as `options` say.
+    ///
+    /// # Errors
+    /// As [`HttpClient::new`].
+    pub fn with_options(options: HttpOptions) -> Result<Self> {
+        let lanes = Arc::new(Lanes::new(options.clone(), false)?);
+        let direct = if options.proxied() { Arc::new(Lanes::new(options.clone(), true)?) } else { lanes.clone() };
+        Ok(Self { lanes, direct, options })
+    }
+
+    /// How the pool is set up.
+    pub fn options(&self) -> &HttpOptions {
+        &self.options
+    }
+
+    fn lanes(&self, url: &url::Url) -> &Lanes {
         let local = match url.host() {
             Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
             Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
             Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
             None => false,
         };
-        if local { &self.direct } else { &self.client }
+        if local { &self.direct } else { &self.lanes }
     }
 
     /// The same pool with another bound, in bytes, on a whole body.
     pub fn with_max_body(mut self, bytes: usize) -> Self {
-        self.max_body = bytes;
+        self.options.max_body = bytes;
         self
     }
 
@@ -209,8 +222,8 @@ impl HttpClient {
         let mut map = header_map(headers)?;
         map.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
         let url = parse(url)?;
-        let request = self.pool(&url).post(url).headers(map).body(body);
-        self.send(request, until, stage).await
+        let (client, place) = self.lanes(&url).take(url.scheme())?;
+        self.send(client.post(url).headers(map).body(body), place, until, stage).await
     }
 
     /// Posts `body` as JSON and returns the whole answer, within [`Deadlines::total`].
@@ -239,13 +252,15 @@ impl HttpClient {
         let until = after(deadlines.total);
         let stage = (TimeoutStage::Total, deadlines.total);
         let url = parse(url)?;
-        let request = self.pool(&url).get(url).headers(header_map(headers)?);
-        self.send(request, until, stage).await?.whole(until, stage).await
+        let (client, place) = self.lanes(&url).take(url.scheme())?;
+        let request = client.get(url).headers(header_map(headers)?);
+        self.send(request, place, until, stage).await?.whole(until, stage).await
     }
 
     async fn send(
         &self,
         request: reqwest::RequestBuilder,
+        place: Place,
         until: Instant,
         stage: (TimeoutStage, Duration),
     ) -> Result<HttpResponse> {
@@ -259,14 +274,16 @@ impl HttpClient {
             .iter()
             .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect();
-        Ok(HttpResponse { status: response.status().as_u16(), headers, response, max_body: self.max_body })
+        let HttpOptions { max_body, max_stream, max_frame, .. } = self.options;
+        let status = response.status().as_u16();
+        Ok(HttpResponse { status, headers, response, _place: place, max_body, max_stream, max_frame })
     }
 
     fn failed(&self, error: reqwest::Error) -> Error {
         let error = error.without_url();
         if error.is_connect() {
             let made = if error.is_timeout() {
-                TimeoutStage::Connect.error(self.connect)
+                TimeoutStage::Connect.error(self.options.connect)
             } else {
                 Error::new(ErrorKind::Connection, format!("the connection could not be made: {}", chain(&error)))
             };
@@ -318,6 +335,27 @@ impl HttpResponse {
         Ok(HttpReply { status: self.status, headers: self.headers, body: body.freeze() })
     }
 
+    /// Lets the connection be used again: the end of a body whose answer is complete is still under way, and a body that is dropped
+    /// before it closes the connection. Waits in the background for at most a second and some kilobytes.
+    pub(crate) fn drain(mut self) {
+        const MOST: usize = 64 << 10;
+        let mut end = async move {
+            let until = after(Duration::from_secs(1));
+            let mut read = 0;
+            while let Ok(Some(bytes)) = self.chunk(until, (TimeoutStage::Total, Duration::from_secs(1))).await {
+                read += bytes.len();
+                if read > MOST {
+                    break;
+                }
+            }
+        }
+        .boxed();
+        // Mostly it is there already.
+        if (&mut end).now_or_never().is_none() {
+            tokio::spawn(end);
+        }
+    }
+
     /// At most `limit` bytes of the body, for the message of an error; what cannot be read is left out.
     pub async fn beginning(
         mut self,
@@ -337,26 +375,6 @@ impl HttpResponse {
     }
 }
 
-fn build(connect: Duration, direct: bool) -> Result<reqwest::Client> {
-    let roots =
-        webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
-    let builder = reqwest::Client::builder()
-        .tls_certs_merge(roots)
-        .connect_timeout(connect)
-        .pool_idle_timeout(Duration::from_secs(90))
-        .pool_max_idle_per_host(50)
-        .user_agent(concat!("syntra/", env!("CARGO_PKG_VERSION")))
-        // Custom authentication headers would travel along, so another host is never followed to.
-        .redirect(reqwest::redirect::Policy::custom(|attempt| {
-            let same = attempt.previous().last().is_some_and(|from| from.origin() == attempt.url().origin());
-            if same && attempt.previous().len() <= 3 { attempt.follow() } else { attempt.stop() }
-        }));
-    let builder = if direct { builder.no_proxy() } else { builder };
-    builder
-        .build()
-        .map_err(|e| Error::new(ErrorKind::Config, format!("the HTTP client cannot be set up: {}", chain(&e))))
-}
-
 /// The instant `wait` from now; far away where that cannot be said.
 pub(crate) fn after(wait: Duration) -> Instant {
     let now = Instant::now();
@@ -371,7 +389,7 @@ fn broken(error: reqwest::Error) -> Error {
 }
 
 /// An error and its causes in one line; reqwest's own words alone say little.
-fn chain(error: &reqwest::Error) -> String {
+pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

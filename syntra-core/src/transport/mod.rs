@@ -1,17 +1,19 @@
 //! The wire: the HTTP pool, SSE and NDJSON framing, deadlines, redaction. May use [`crate::error`] and [`crate::chat`].
 //!
-//! [`HttpClient`] sends bytes and brings bytes back within [`Deadlines`]; [`FrameDecoder`] cuts a stream of bytes into
+//! [`HttpClient`] ([`HttpOptions`]: proxy, roots, bounds) sends bytes and brings bytes back within [`Deadlines`]; [`FrameDecoder`] cuts a stream of bytes into
 //! [`Frame`]s however the network chopped it; [`retry_after`] reads every way in which servers say when to come back;
 //! [`redact`] and [`Secret`] keep keys out of errors, logs and debug output.
 
 mod framing;
 mod http;
+mod options;
 mod redact;
 mod retry_after;
 
 pub use framing::{DEFAULT_FRAME_LIMIT, Frame, FrameDecoder, Framing};
 pub(crate) use http::after;
 pub use http::{Deadlines, HttpClient, HttpReply, HttpResponse, TimeoutStage};
+pub use options::{HttpOptions, HttpVersion};
 pub use redact::{Secret, redact};
 pub use retry_after::{parse_duration, retry_after};
 

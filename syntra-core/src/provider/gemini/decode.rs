@@ -82,11 +82,15 @@ impl StreamDecoder for Decoder {
             // The server's own words hold what the model wrote: they stay out.
             Err(Error::new(kind, format!("gemini stopped with {reason}: {what}")).with_code(reason.clone()))
         };
-        let finish = match reason.as_str() {
-            "STOP" if self.partial.is_some() => {
+        let finish = match reason.to_ascii_uppercase().as_str() {
+            "STOP" | "FINISH_REASON_UNSPECIFIED" | "FUNCTION_CALL" | "TOOL_CALLS" if self.partial.is_some() => {
                 return Err(Error::new(ErrorKind::Truncated, "the answer ended within a tool call"));
             }
-            "STOP" if self.calls > 0 => FinishReason::ToolCalls,
+            // The server's own word for it is `STOP`; gateways in front of it have others.
+            "STOP" | "FINISH_REASON_UNSPECIFIED" | "OTHER" if self.calls > 0 => FinishReason::ToolCalls,
+            "FUNCTION_CALL" | "FUNCTION_CALLS" | "FUNCTION_CALLING" | "TOOL_CALL" | "TOOL_CALLS" | "TOOL_USE" => {
+                FinishReason::ToolCalls
+            }
             "STOP" => FinishReason::Stop,
             "MAX_TOKENS" | "CONTINUATION" => FinishReason::Length,
             "SAFETY"
@@ -121,6 +125,12 @@ impl Decoder {
         }
         if !chunk.is_object() {
             return Err(Error::new(ErrorKind::Decode, "the answer is no JSON object"));
+        }
+        // No frame says that a stream is over: a `STOP` may come with every chunk. Another answer has another id.
+        if self.finish.is_some()
+            && text(chunk, "responseId").is_some_and(|id| !self.answer.is_empty() && id != self.answer)
+        {
+            return Ok(());
         }
         if !self.started {
             self.started = true;
@@ -178,12 +188,14 @@ impl Decoder {
 
     fn part(&mut self, part: &Value, events: &mut Vec<Event>) -> Result<()> {
         let signature = text(part, "thoughtSignature");
-        if let Some(call) = part.get("functionCall") {
+        if let Some(call) = part.get("functionCall").filter(|call| call.is_object()) {
             return self.function_call(call, signature, events);
         }
         let Some(words) = part.get("text").and_then(Value::as_str) else {
             // Code that the server runs, pictures, what may come to be: not for the client, kept to be sent back.
-            if part.as_object().is_some_and(|p| p.keys().any(|k| k != "thought" && k != "thoughtSignature")) {
+            let meant =
+                |(key, value): (&String, &Value)| !value.is_null() && key != "thought" && key != "thoughtSignature";
+            if part.as_object().is_some_and(|p| p.iter().any(meant)) {
                 events.push(reasoning(String::new(), json!({"part": part})));
             }
             return Ok(());

@@ -266,3 +266,27 @@ fn errors_and_what_is_no_answer() {
     }
     assert_eq!(read(&[chunk(json!([{"text": "a"}]), None, json!({}))]).unwrap_err().kind(), ErrorKind::Truncated);
 }
+
+#[test]
+fn whatever_word_ends_a_call_it_is_a_call() {
+    for word in ["STOP", "FUNCTION_CALL", "TOOL_CALLS", "tool_use", "FINISH_REASON_UNSPECIFIED", "stop"] {
+        let body = json!({ "candidates": [{ "finishReason": word, "content": { "parts": [
+            { "functionCall": { "name": "add", "args": { "a": 1 } } }] } }] });
+        let answer = Gemini::new().decode(body.to_string().as_bytes()).unwrap();
+        assert_eq!((answer.finish.clone(), answer.tool_calls().len()), (FinishReason::ToolCalls, 1), "{word}");
+    }
+}
+
+#[test]
+fn null_fields_are_absent_and_another_answer_is_another() {
+    let chunk = |id: &str, words: &str, finish: serde_json::Value| {
+        json!({ "responseId": id, "candidates": [{ "finishReason": finish, "content": { "parts": [
+            { "text": words, "functionCall": null, "inlineData": null }] } }] })
+    };
+    let body = |rows: &[serde_json::Value]| rows.iter().map(|r| format!("data: {r}\n\n")).collect::<String>();
+    let read = |text: String| fold(&stream_events(&Gemini::new(), text.as_bytes(), 0).unwrap()).text();
+    // Older servers say STOP with every chunk.
+    let stop = || json!("STOP");
+    assert_eq!(read(body(&[chunk("a", "one ", stop()), chunk("a", "two", stop())])), "one two");
+    assert_eq!(read(body(&[chunk("a", "one", stop()), chunk("b", "one", stop())])), "one");
+}
