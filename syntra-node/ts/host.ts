@@ -104,12 +104,12 @@ export class Host {
   readonly #calls = new Map<number, AbortController>()
   #progress = 0
 
-  addProvider(provider: Provider): { host: string; streams: boolean; models: string[] } {
-    const { name, models } = provider
+  addProvider(provider: Provider): { host: string; streams: boolean; resumes: boolean; models: string[] } {
+    const { name, models, resumes } = provider
     if (typeof name !== 'string' || name === '') throw new TypeError('a provider needs a name')
     if (this.#lent.has(name)) throw new TypeError(`there are two providers named ${JSON.stringify(name)}`)
     this.#lent.set(name, new LentProvider(provider) as unknown as Lent)
-    return { host: name, streams: typeof provider.stream === 'function', models: models ?? [] }
+    return { host: name, streams: typeof provider.stream === 'function', resumes: resumes === true, models: models ?? [] }
   }
 
   addEmbedder(embedder: Embedder): { host: string; model: string; dimensions: number } {

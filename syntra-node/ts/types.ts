@@ -379,6 +379,24 @@ export interface AskOptions extends Abortable {
   recallLimit?: number
   /** The time of asking, where it is not now. */
   now?: Date
+  /** What happens when the stream fails after some of the answer was shown; as the assistant was set up by default. */
+  recovery?: Recovery
+  /** How long the turn may take in seconds; as the assistant was set up by default. */
+  deadline?: number
+}
+
+/**
+ * What happens when a stream fails after some of the answer was shown: a model that can goes on from that text, and where none can
+ * there is an error (`resume`, the default) or an event `restart`, on which what was shown has to be cleared, and a new answer
+ * (`resume_or_restart`); or there is an error at once (`fail`).
+ */
+export type Recovery = 'resume' | 'resume_or_restart' | 'fail'
+/** When a second model is called beside a first that has not answered yet, and how often at the most. */
+export interface HedgePolicy {
+  /** Seconds without content before a second model is called; by default the time within which 19 of 20 of the model's last calls had begun. */
+  after?: number
+  /** The most calls that this may add, as a share of the others, 0 to 1. Default 0.05. */
+  mostShare?: number
 }
 
 export interface Budget {
@@ -429,6 +447,8 @@ export type Piece = string | Exclude<Event, { type: 'recalled' | 'routed' | 'thi
 export interface Provider {
   name: string
   models: string[]
+  /** Whether a request whose last message is the assistant's own is answered with what follows on those words, and nothing of them again. */
+  resumes?: boolean
   complete?(request: Request, options: { signal: AbortSignal }): Reply | Promise<Reply>
   stream?(request: Request, options: { signal: AbortSignal }): AsyncIterable<Piece> | Iterable<Piece> | Promise<AsyncIterable<Piece> | Iterable<Piece>>
 }
@@ -460,6 +480,12 @@ export interface SyntraOptions {
   /** What the router aims at, from the cheapest capable model (0) to the best (1). Default 0.5. */
   quality?: number
   retryPolicy?: RetryPolicy
+  /** What happens when a stream fails after some of the answer was shown. Default `resume`. */
+  recovery?: Recovery
+  /** How long a turn may take in seconds, from the question to its end. No limit by default. */
+  deadline?: number
+  /** Calls a second model beside one that is slow to answer. Off by default. */
+  hedging?: HedgePolicy
   /** IANA name of the time zone in which `yesterday` is understood. UTC by default. */
   timeZone?: string
   /** How many messages of a thread a turn reads back. */

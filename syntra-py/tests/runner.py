@@ -84,10 +84,11 @@ def settings(case: dict[str, Any], base_url: Callable[[str], str]) -> dict[str, 
             for p in setup.get("providers", [])
         ]
     }
-    for name, cls in (("budget", syntra.Budget), ("persona", syntra.Persona), ("retry_policy", syntra.RetryPolicy)):
+    classes = {"budget": syntra.Budget, "persona": syntra.Persona, "retry_policy": syntra.RetryPolicy, "hedging": syntra.HedgePolicy}
+    for name, cls in classes.items():
         if name in setup:
             out[name] = cls(**setup[name])
-    for name in ("extractive_fallback", "history_messages"):
+    for name in ("extractive_fallback", "history_messages", "recovery", "deadline"):
         if name in setup:
             out[name] = setup[name]
     return out

@@ -49,6 +49,12 @@ pub struct Setup {
     pub persona: Option<Map<String, Value>>,
     /// Retry policy.
     pub retry_policy: Option<Map<String, Value>>,
+    /// What happens when a stream fails after content.
+    pub recovery: Option<Value>,
+    /// Seconds that a turn may take.
+    pub deadline: Option<f64>,
+    /// Hedging.
+    pub hedging: Option<Map<String, Value>>,
     /// Whether memory answers when no model does.
     pub extractive_fallback: Option<bool>,
     /// How many messages of a thread a turn reads back.

@@ -107,6 +107,7 @@ const RESULTS: &[(&str, &str)] = &[
     ("EntityFact", "search/mod.rs"),
     ("Erased", "memory/types.rs"),
     ("Health", "syntra.rs"),
+    ("HedgePolicy", "exec/hedge.rs"),
     ("IndexProgress", "documents/index.rs"),
     ("IndexReport", "documents/index.rs"),
     ("Memory", "memory/types.rs"),

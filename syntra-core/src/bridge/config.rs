@@ -4,7 +4,7 @@ use super::{Host, HostEmbedder, HostProvider};
 use crate::Syntra;
 use crate::context::Budget;
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::RetryPolicy;
+use crate::exec::{HedgePolicy, Recovery, RetryPolicy};
 use crate::provider::{self, HttpProvider, servers};
 use crate::router::RouterPreferences;
 use crate::syntra::SyntraBuilder;
@@ -37,6 +37,10 @@ struct Config {
     /// What the router aims at: 0 the cheapest capable model, 1 the best.
     quality: Option<f32>,
     retry_policy: Option<RetryWords>,
+    recovery: Option<Recovery>,
+    /// Seconds.
+    deadline: Option<f64>,
+    hedging: Option<HedgeWords>,
     time_zone: Option<String>,
     history_messages: Option<u64>,
     extractive_fallback: Option<bool>,
@@ -55,6 +59,8 @@ struct HostedProvider {
     /// The object's name, which is the provider's name too.
     host: String,
     streams: bool,
+    #[serde(default)]
+    resumes: bool,
     #[serde(default)]
     models: Vec<String>,
 }
@@ -129,6 +135,14 @@ struct RetryWords {
     max_wait: Option<f64>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct HedgeWords {
+    /// Seconds.
+    after: Option<f64>,
+    most_share: Option<f64>,
+}
+
 /// Makes a [`Syntra`] as `config` (JSON) says; `host` reaches the objects that it names. Call it inside a tokio runtime.
 ///
 /// The connection pool is its own and not the process's: a process that forked has none to inherit.
@@ -186,6 +200,20 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
         policy.max_wait = seconds("retry_policy.max_wait", words.max_wait, policy.max_wait)?;
         builder = builder.retry_policy(policy);
     }
+    if let Some(recovery) = config.recovery {
+        builder = builder.recovery(recovery);
+    }
+    if config.deadline.is_some() {
+        builder = builder.deadline(seconds("deadline", config.deadline, Duration::ZERO)?);
+    }
+    if let Some(words) = config.hedging {
+        let mut policy = HedgePolicy::default();
+        if words.after.is_some() {
+            policy.after = Some(seconds("hedging.after", words.after, Duration::ZERO)?);
+        }
+        policy.most_share = words.most_share.unwrap_or(policy.most_share);
+        builder = builder.hedging(policy)?;
+    }
     if let Some(zone) = &config.time_zone {
         builder = builder.time_zone(zone)?;
     }
@@ -219,7 +247,8 @@ fn add_provider(
     match words {
         ProviderWords::Hosted(words) => {
             let host = host.cloned().ok_or_else(no_host)?;
-            let builder = builder.provider(HostProvider::new(words.host.as_str(), host, words.streams));
+            let builder =
+                builder.provider(HostProvider::new(words.host.as_str(), host, words.streams).resuming(words.resumes));
             if words.models.is_empty() {
                 return Err(config_error(format!("the provider {:?} names no `models` that it serves", words.host)));
             }

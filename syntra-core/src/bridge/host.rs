@@ -4,6 +4,7 @@ use crate::chat::{Citation, Event, EventStream, FinishReason, Request, Response,
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::provider::Provider;
+use crate::transport::Deadlines;
 use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use serde::Deserialize;
@@ -210,12 +211,19 @@ pub struct HostProvider {
     name: String,
     host: Arc<dyn Host>,
     streams: bool,
+    resumes: bool,
 }
 
 impl HostProvider {
     /// The host's object `name`; `streams` says whether it has a `stream` method, otherwise its `complete` serves both.
     pub fn new(name: impl Into<String>, host: Arc<dyn Host>, streams: bool) -> Self {
-        Self { name: name.into(), host, streams }
+        Self { name: name.into(), host, streams, resumes: false }
+    }
+
+    /// The same, said to go on from the assistant's own words at the end of a conversation: see [`Provider::can_resume`].
+    pub fn resuming(mut self, yes: bool) -> Self {
+        self.resumes = yes;
+        self
     }
 }
 
@@ -304,6 +312,16 @@ impl Provider for HostProvider {
             }
         })
         .boxed())
+    }
+
+    fn can_resume(&self, _: &Request) -> bool {
+        self.resumes
+    }
+
+    fn deadlines(&self) -> Option<Deadlines> {
+        let usual = Deadlines::default();
+        // Where the answer comes in one piece, its first token is its last.
+        Some(if self.streams { usual } else { usual.with_first_token(usual.total) })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::chat::{Message, NanoDollars, OutputFormat, ReasoningEffort, Request, Scope, Tool, ToolChoice};
 use crate::error::{Error, Result};
+use crate::exec::Recovery;
 use crate::memory::{MemoryPatch, MemoryType, NewMemory, Page, RecallRequest};
 use crate::search::{Filter, Strategy};
 use crate::turn::Ask;
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::time::Duration;
 
 /// Reads the arguments of `method`.
 pub(super) fn read<T: DeserializeOwned>(method: &str, params: &str) -> Result<T> {
@@ -56,6 +58,22 @@ struct AskWords {
     remember: Option<bool>,
     recall_limit: Option<usize>,
     now: Option<Timestamp>,
+    recovery: Option<Recovery>,
+    deadline: Option<Seconds>,
+}
+
+/// A time in seconds.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(try_from = "f64")]
+struct Seconds(Duration);
+
+impl TryFrom<f64> for Seconds {
+    type Error = String;
+
+    fn try_from(n: f64) -> Result<Self, String> {
+        let words = |_| format!("a time must be a number of seconds of at least 0, got {n}");
+        Duration::try_from_secs_f64(n).map(Self).map_err(words)
+    }
 }
 
 impl AskParams {
@@ -80,6 +98,8 @@ impl AskParams {
         ask.remember = words.remember.unwrap_or(ask.remember);
         ask.recall_limit = words.recall_limit.unwrap_or(ask.recall_limit);
         ask.now = words.now;
+        ask.recovery = words.recovery;
+        ask.deadline = words.deadline.map(|Seconds(limit)| limit);
         (self.scope, ask)
     }
 }

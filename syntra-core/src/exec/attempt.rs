@@ -81,7 +81,6 @@ pub(super) struct Common {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) meter: Option<Meter>,
     pub(super) on_drop: Option<OnDrop>,
-    pub(super) deadlines: Deadlines,
     /// The names of the tools on offer; `None` when they are not known, because the host hands its own to the provider.
     pub(super) tools: Option<Arc<[String]>>,
     pub(super) streaming: bool,
@@ -112,8 +111,8 @@ pub(super) struct Attempt {
     /// All that the model wrote, for the estimate.
     generated: String,
     started: Duration,
-    /// The same on the timer's clock, where deadlines are ours to keep.
-    begun: Option<Instant>,
+    /// The deadlines that are ours to keep, and the beginning on the timer's clock.
+    deadlines: Option<(Deadlines, Instant)>,
     first_token: Option<Duration>,
     shared: bool,
     hedge: bool,
@@ -130,8 +129,8 @@ pub(super) struct Begin {
     pub(super) stream: EventStream,
     pub(super) shared: bool,
     pub(super) hedge: bool,
-    /// Whether the deadlines are ours to keep.
-    pub(super) timed: bool,
+    /// Those that are ours to keep.
+    pub(super) deadlines: Option<Deadlines>,
     /// What the model goes on from, where it does.
     pub(super) told: Option<String>,
 }
@@ -148,7 +147,7 @@ impl Attempt {
             told: begin.told.unwrap_or_default(),
             generated: String::new(),
             started: common.clock.monotonic(),
-            begun: begin.timed.then(Instant::now),
+            deadlines: begin.deadlines.map(|deadlines| (deadlines, Instant::now())),
             first_token: None,
             shared: begin.shared,
             hedge: begin.hedge,
@@ -226,8 +225,7 @@ impl Attempt {
 
     async fn read(&mut self) -> Option<Result<Event>> {
         let Some(stream) = &mut self.stream else { return None };
-        let Some(begun) = self.begun else { return stream.next().await };
-        let deadlines = &self.common.deadlines;
+        let Some((deadlines, begun)) = self.deadlines else { return stream.next().await };
         let (wait, stage) = match (self.common.streaming, self.first_token) {
             // A whole answer is allowed to take its time.
             (false, _) => (deadlines.total, TimeoutStage::Total),

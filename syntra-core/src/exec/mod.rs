@@ -34,4 +34,6 @@ pub use policy::{Jitter, Recovery, RetryPolicy};
 pub use run::{Execution, ExecutionStream, ExecutionUpdate, execute};
 
 #[cfg(test)]
+mod recovery_tests;
+#[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::error::{Attempt as Tried, Error, ErrorKind, Phase, Result, Retry};
 use crate::provider::Provider;
 use crate::router::{Plan, Target};
-use crate::transport::{Deadlines, after};
+use crate::transport::after;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -44,8 +44,6 @@ pub struct Execution {
     /// The time that is left for everything: waits, calls and streaming. When it is over the execution ends in
     /// [`ErrorKind::Timeout`] with code `turn_timeout`. `None`, the default: no limit.
     pub deadline: Option<Duration>,
-    /// For providers that keep no deadlines of their own, see [`Provider::keeps_deadlines`].
-    pub deadlines: Deadlines,
     /// Calls a second target beside a slow first one. `None`, the default: never.
     pub hedger: Option<Hedger>,
     /// Counts tokens where a server does not say what a call consumed. `None`, the default: unknown stays unknown.
@@ -76,7 +74,6 @@ impl Execution {
             policy: RetryPolicy::default(),
             recovery: Recovery::default(),
             deadline: None,
-            deadlines: Deadlines::default(),
             hedger: None,
             meter: None,
             on_drop: None,
@@ -154,7 +151,6 @@ impl Run {
             clock: execution.clock.clone(),
             meter: execution.meter.clone(),
             on_drop: execution.on_drop.clone(),
-            deadlines: execution.deadlines,
             tools: Common::offered(&execution.request),
             streaming: execution.streaming,
         };
@@ -282,10 +278,10 @@ impl Run {
             request.model.clone_from(&target.model);
             request
         });
-        let timed = !self.execution.providers.get(&target.provider).is_some_and(|p| p.keeps_deadlines());
+        let deadlines = self.execution.providers.get(&target.provider).and_then(|p| p.deadlines());
         let (opened, shared) = self.open(&target, request);
         let stream = opened.unwrap_or_else(|error| futures::stream::once(async { Err(error) }).boxed());
-        Attempt::begin(Begin { index, target, stream, shared, hedge, timed, told }, self.common.clone())
+        Attempt::begin(Begin { index, target, stream, shared, hedge, deadlines, told }, self.common.clone())
     }
 
     /// The stream of a call to `target`, begun or joined, and whether it was joined.
@@ -482,14 +478,13 @@ impl Run {
 
     /// The turn's time is over.
     fn expire(&mut self) {
-        let limit = self.execution.deadline.unwrap_or_default();
         match std::mem::replace(&mut self.stage, Stage::Ended) {
             Stage::Racing(attempts, _) => self.abandon(attempts, "the turn's time was over"),
             Stage::Flowing(attempt) => self.abandon(vec![*attempt], "the turn's time was over"),
             _ => {}
         }
         let phase = if self.shown.any() { Phase::AfterContent } else { Phase::BeforeContent };
-        let error = Error::new(ErrorKind::Timeout, format!("the turn was not over within {limit:?}"))
+        let error = Error::new(ErrorKind::Timeout, "the turn's time was over before its answer")
             .with_code("turn_timeout")
             .with_retry(Retry::Never)
             .with_phase(phase)

@@ -3,7 +3,7 @@
 use super::anthropic::Anthropic;
 use super::gemini::Gemini;
 use super::ollama::Ollama;
-use super::openai::{Chat, ChatQuirks, DocumentField, JsonSupport, ReasoningField};
+use super::openai::{Chat, ChatQuirks, DocumentField, JsonSupport, Prefill, ReasoningField};
 use super::responses::Responses;
 use super::{Auth, Dialect, HttpProvider};
 use crate::error::{Error, ErrorKind, Result};
@@ -281,6 +281,7 @@ const KIMI: Server = Server {
         chat(ChatQuirks {
             reasoning: ReasoningField::Thinking,
             echo_reasoning: true,
+            prefill: Prefill::Partial,
             seed: None,
             ..ChatQuirks::default()
         })
@@ -298,6 +299,7 @@ const OPENROUTER: Server = Server {
             reasoning: ReasoningField::Object,
             documents: DocumentField::FileOrUrl,
             cache_marks: true,
+            prefill: Prefill::Claude,
             ..ChatQuirks::default()
         })
     },
@@ -328,7 +330,12 @@ const GROQ: Server = Server {
     url_variables: &["GROQ_BASE_URL"],
     make: || {
         // Few of its models know reasoning effort, and the others refuse it.
-        chat(ChatQuirks { max_completion_tokens: true, reasoning: ReasoningField::Dropped, ..ChatQuirks::default() })
+        chat(ChatQuirks {
+            max_completion_tokens: true,
+            reasoning: ReasoningField::Dropped,
+            prefill: Prefill::Llama,
+            ..ChatQuirks::default()
+        })
     },
     ..OPENAI
 };
@@ -376,7 +383,9 @@ const LLAMA_CPP: Server = Server {
     key_variables: &["LLAMA_API_KEY"],
     url_variables: &["LLAMA_CPP_BASE_URL", "LLAMA_SERVER_URL"],
     local: true,
-    make: || chat(ChatQuirks { reasoning: ReasoningField::Template, ..ChatQuirks::default() }),
+    make: || {
+        chat(ChatQuirks { reasoning: ReasoningField::Template, prefill: Prefill::NotThinking, ..ChatQuirks::default() })
+    },
     ..OPENAI
 };
 

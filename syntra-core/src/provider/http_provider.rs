@@ -336,8 +336,9 @@ impl Provider for HttpProvider {
         self.dialect.can_resume(request)
     }
 
-    fn keeps_deadlines(&self) -> bool {
-        true
+    fn deadlines(&self) -> Option<Deadlines> {
+        // The wire keeps them, closer to what is going on.
+        None
     }
 }
 

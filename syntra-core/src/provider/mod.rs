@@ -19,7 +19,7 @@ pub use http_provider::{Auth, HttpProvider};
 
 use crate::chat::{Event, EventStream, Request, Response};
 use crate::error::Result;
-use crate::transport::{Frame, Framing};
+use crate::transport::{Deadlines, Frame, Framing};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt::Debug;
@@ -51,10 +51,10 @@ pub trait Provider: Send + Sync + Debug + 'static {
         false
     }
 
-    /// Whether the calls end by themselves when the server stalls. `false` unless an adapter says otherwise: then whoever carries a plan
-    /// out keeps the default [`Deadlines`](crate::transport::Deadlines).
-    fn keeps_deadlines(&self) -> bool {
-        false
+    /// The deadlines that whoever carries a plan out keeps for this provider, so that a stalled call ends; [`Deadlines::connect`] is not
+    /// among them. `None` from a provider that keeps its own. The usual ones unless an adapter says otherwise.
+    fn deadlines(&self) -> Option<Deadlines> {
+        Some(Deadlines::default())
     }
 }
 

@@ -5,7 +5,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::context::{Budget, ContextBuilder, DefaultContextBuilder};
 use crate::embed::{Embedder, StaticEmbedder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Coalescer, RetryPolicy};
+use crate::exec::{Coalescer, HedgePolicy, Hedger, Recovery, RetryPolicy};
 use crate::memory::{Memories, MemoryStore, SqliteMemoryStore};
 use crate::provider::{self, Provider};
 use crate::router::{Catalogue, DefaultRouter, FleetHealth, Router, RouterPreferences, Target};
@@ -43,6 +43,9 @@ pub struct SyntraBuilder {
     persona: Persona,
     budget: Budget,
     policy: RetryPolicy,
+    recovery: Recovery,
+    deadline: Option<Duration>,
+    hedger: Option<Hedger>,
     time_zone: jiff::tz::TimeZone,
     clock: Arc<dyn Clock>,
     history_messages: u64,
@@ -76,6 +79,9 @@ impl SyntraBuilder {
             persona: Persona::default(),
             budget: Budget::default(),
             policy: RetryPolicy::default(),
+            recovery: Recovery::default(),
+            deadline: None,
+            hedger: None,
             time_zone: jiff::tz::TimeZone::UTC,
             clock: Arc::new(SystemClock::new()),
             history_messages: 20,
@@ -234,6 +240,29 @@ impl SyntraBuilder {
         self
     }
 
+    /// Sets what happens when a stream fails after its reader has seen some of the answer; [`Ask::with_recovery`](crate::Ask::with_recovery)
+    /// for one question. [`Recovery::Resume`] by default.
+    pub fn recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = recovery;
+        self
+    }
+
+    /// Sets how long a turn may take from the question to its end; [`Ask::with_deadline`](crate::Ask::with_deadline) for one question.
+    /// A turn that is not over by then ends in [`ErrorKind::Timeout`], code `turn_timeout`. No limit by default.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
+        self
+    }
+
+    /// Calls a second model beside one that is slow to answer, within a budget. Off by default.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when the share is not between 0 and 1.
+    pub fn hedging(mut self, policy: HedgePolicy) -> Result<Self> {
+        self.hedger = Some(Hedger::new(policy)?);
+        Ok(self)
+    }
+
     /// Sets the time zone in which `yesterday` is understood. UTC by default.
     ///
     /// # Errors
@@ -326,6 +355,9 @@ impl SyntraBuilder {
             persona: self.persona,
             budget: self.budget,
             policy: self.policy,
+            recovery: self.recovery,
+            deadline: self.deadline,
+            hedger: self.hedger,
             coalescer: Coalescer::new(),
             time_zone: self.time_zone,
             clock: self.clock,

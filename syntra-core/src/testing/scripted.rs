@@ -54,6 +54,7 @@ impl Script {
 #[derive(Clone, Debug)]
 pub struct ScriptedProvider {
     name: String,
+    resumes: bool,
     state: Arc<State>,
 }
 
@@ -87,7 +88,13 @@ impl ScriptedProvider {
     fn with(name: String, script: VecDeque<Script>, always: Option<Script>, steps: Option<Semaphore>) -> Self {
         let state =
             State { script: Mutex::new(script), always, requests: Mutex::default(), open: AtomicUsize::new(0), steps };
-        Self { name, state: Arc::new(state) }
+        Self { name, resumes: false, state: Arc::new(state) }
+    }
+
+    /// The same, said to go on from the assistant's own words at the end of a conversation: see [`Provider::can_resume`].
+    pub fn resuming(mut self) -> Self {
+        self.resumes = true;
+        self
     }
 
     /// Lets `n` more events pass, in a [`ScriptedProvider::stepped`] provider.
@@ -192,5 +199,9 @@ impl Provider for ScriptedProvider {
             Some((item, (items, last, open)))
         });
         Ok(stream.boxed())
+    }
+
+    fn can_resume(&self, _: &Request) -> bool {
+        self.resumes
     }
 }

@@ -95,6 +95,9 @@ fn execution(turn: &Turn, prepared: &Prepared, plan: Plan, request: Request) -> 
     execution.streaming = turn.streaming;
     execution.coalescer = rooms.coalescer.clone();
     execution.policy = rooms.policy.clone();
+    execution.recovery = turn.ask.recovery.unwrap_or(rooms.recovery);
+    execution.deadline = turn.ask.deadline.or(rooms.deadline).map(|limit| limit.saturating_sub(turn.elapsed()));
+    execution.hedger = rooms.hedger.clone();
     execution.meter = Some(Meter {
         prompt_tokens: prepared.context.total_tokens as u64,
         count: Arc::new(|target, text| context::counter_for(&target.model).count(text) as u64),

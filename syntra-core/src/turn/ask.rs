@@ -5,10 +5,12 @@ use crate::chat::{
     Answered, Citation, FinishReason, Image, Message, NanoDollars, OutputFormat, Part, ReasoningEffort, Request,
     Response, Role, Tool, ToolCall, ToolChoice, Usage,
 };
+use crate::exec::Recovery;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A question to [`crate::Syntra`]; a plain string is one.
 ///
@@ -56,6 +58,10 @@ pub struct Ask {
     pub recall_limit: usize,
     /// The time of asking, where it is not now.
     pub now: Option<Timestamp>,
+    /// What happens when the stream fails after some of the answer was shown; as the assistant was set up by default.
+    pub recovery: Option<Recovery>,
+    /// How long the turn may take to its end; as the assistant was set up by default.
+    pub deadline: Option<Duration>,
 }
 
 impl Ask {
@@ -85,6 +91,8 @@ impl Ask {
             remember: true,
             recall_limit: 20,
             now: None,
+            recovery: None,
+            deadline: None,
         }
     }
 
@@ -187,6 +195,18 @@ impl Ask {
     /// Sets the time of asking.
     pub fn with_now(mut self, now: Timestamp) -> Self {
         self.now = Some(now);
+        self
+    }
+
+    /// Sets what happens when the stream fails after some of the answer was shown.
+    pub fn with_recovery(mut self, recovery: Recovery) -> Self {
+        self.recovery = Some(recovery);
+        self
+    }
+
+    /// Sets how long the turn may take; when it is not over by then it ends in [`crate::ErrorKind::Timeout`], code `turn_timeout`.
+    pub fn with_deadline(mut self, limit: Duration) -> Self {
+        self.deadline = Some(limit);
         self
     }
 

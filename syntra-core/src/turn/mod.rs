@@ -26,7 +26,7 @@ use crate::chat::{
 use crate::clock::Clock;
 use crate::context::{self, Budget, Context, ContextBuilder, ContextInput, EntityLine, TokenCounter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Coalescer, RetryPolicy};
+use crate::exec::{Coalescer, Hedger, Recovery, RetryPolicy};
 use crate::memory::{Memories, Memory, RecallRequest, Recalled};
 use crate::provider::Provider;
 use crate::query::{self, QueryAnalysis, Rewrite};
@@ -55,6 +55,10 @@ pub(crate) struct Rooms {
     pub(crate) persona: Persona,
     pub(crate) budget: Budget,
     pub(crate) policy: RetryPolicy,
+    pub(crate) recovery: Recovery,
+    /// From the question to the end of a turn.
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) hedger: Option<Hedger>,
     pub(crate) coalescer: Coalescer,
     pub(crate) time_zone: jiff::tz::TimeZone,
     pub(crate) clock: Arc<dyn Clock>,

@@ -26,6 +26,9 @@ class Provider(Protocol):
 
     ``complete`` gets a :class:`Request` and returns the text or a :class:`Response`. It may be ``async``. Raise an error of this
     package to say of what kind a failure is; any other exception means that this provider cannot answer but another may.
+
+    A provider that answers a request whose last message is the assistant's own with what follows on those words, and nothing of them
+    again, may say so with an attribute ``resumes = True``: it then goes on with answers that broke off.
     """
 
     @property
@@ -275,7 +278,8 @@ class Dispatcher:
         if name in self._objects:
             raise ValueError(f"there are two providers named {name!r}")
         self._objects[name] = _ProviderObject(provider)
-        return {"host": name, "streams": streams, "models": list(getattr(provider, "models", ()))}
+        resumes = bool(getattr(provider, "resumes", False))
+        return {"host": name, "streams": streams, "resumes": resumes, "models": list(getattr(provider, "models", ()))}
 
     def add_embedder(self, embedder: Any) -> dict[str, Any]:
         """Registers the embedder and returns what the engine has to know of it."""

@@ -13,6 +13,7 @@ from ._types import (
     Budget,
     Citation,
     Document,
+    HedgePolicy,
     Image,
     MemorySource,
     MemoryType,
@@ -22,6 +23,7 @@ from ._types import (
     ProviderConfig,
     Reasoning,
     ReasoningEffort,
+    Recovery,
     Response,
     RetryPolicy,
     Role,
@@ -55,6 +57,12 @@ class Settings(TypedDict, total=False):
     quality: float | None
     #: How often and how patiently models are called.
     retry_policy: RetryPolicy | None
+    #: What happens when a stream fails after some of the answer was shown. Default ``"resume"``.
+    recovery: Recovery | None
+    #: How long a turn may take in seconds, from the question to its end. No limit by default.
+    deadline: float | None
+    #: Calls a second model beside one that is slow to answer. Off by default.
+    hedging: HedgePolicy | None
     #: IANA name of the time zone in which ``yesterday`` is understood. UTC by default.
     time_zone: str | None
     #: How many messages of a thread a turn reads back.
@@ -124,10 +132,17 @@ class AskOptions(TypedDict, total=False):
     recall_limit: int | None
     #: The time of asking, where it is not now.
     now: datetime | None
+    #: What happens when the stream fails after some of the answer was shown; as the assistant was set up by default.
+    recovery: Recovery | None
+    #: How long the turn may take in seconds; as the assistant was set up by default.
+    deadline: float | None
 
 
 _PLAIN = frozenset(
-    ("thread", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning", "recall", "remember", "recall_limit", "now")
+    (
+        *("thread", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning"),
+        *("recall", "remember", "recall_limit", "now", "recovery", "deadline"),
+    )
 )
 
 

@@ -15,6 +15,10 @@ MemoryType = Literal["profile", "semantic", "episodic", "procedural"]
 Role = Literal["system", "user", "assistant", "tool"]
 Strategy = Literal["vector", "keyword", "graph", "profile", "recent"]
 ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
+#: What happens when a stream fails after some of the answer was shown: a model that can goes on from that text, and where none can there is
+#: an error (``resume``, the default) or a :class:`RestartEvent`, on which what was shown has to be cleared, and a new answer
+#: (``resume_or_restart``); or there is an error at once (``fail``).
+Recovery = Literal["resume", "resume_or_restart", "fail"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -821,6 +825,17 @@ class Persona:
     name: str = "Syntra"
     tone: str = "clear, friendly and concise"
     instructions: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HedgePolicy:
+    """When a second model is called beside a first that has not answered yet, and how often at the most."""
+
+    #: Seconds without content before a second model is called; ``None``: the time within which 19 of 20 of the model's last calls had
+    #: begun to answer.
+    after: float | None = None
+    #: The most calls that this may add, as a share of the others, 0 to 1. Default 0.05.
+    most_share: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

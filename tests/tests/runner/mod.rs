@@ -6,7 +6,7 @@ use futures::StreamExt as _;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use syntra_core::context::Budget;
-use syntra_core::exec::RetryPolicy;
+use syntra_core::exec::{HedgePolicy, RetryPolicy};
 use syntra_core::provider::HttpProvider;
 use syntra_core::voice::Persona;
 use syntra_core::{Error, ErrorKind, Scope, Syntra};
@@ -114,6 +114,18 @@ fn open(case: &Case, mock: &Mock, data: &std::path::Path) -> syntra_core::Result
             policy.backoff = Duration::from_secs_f64(seconds);
         }
         builder = builder.retry_policy(policy);
+    }
+    if let Some(recovery) = &setup.recovery {
+        builder = builder.recovery(words::read(recovery)?);
+    }
+    if let Some(seconds) = setup.deadline {
+        builder = builder.deadline(Duration::from_secs_f64(seconds));
+    }
+    if let Some(words) = &setup.hedging {
+        let mut policy = HedgePolicy::default();
+        policy.after = words.get("after").and_then(Value::as_f64).map(Duration::from_secs_f64);
+        policy.most_share = words.get("most_share").and_then(Value::as_f64).unwrap_or(policy.most_share);
+        builder = builder.hedging(policy)?;
     }
     if let Some(yes) = setup.extractive_fallback {
         builder = builder.extractive_fallback(yes);

@@ -48,6 +48,8 @@ pub(crate) fn ask(with: &Value) -> Result<Ask> {
             "remember" => ask.remember = read(value)?,
             "recall_limit" => ask.recall_limit = read(value)?,
             "now" => ask.now = Some(read(value)?),
+            "recovery" => ask.recovery = Some(read(value)?),
+            "deadline" => ask.deadline = value.as_f64().map(std::time::Duration::from_secs_f64),
             "max_cost_usd" => ask.max_cost = value.as_f64().and_then(NanoDollars::from_usd),
             "tools" => ask.tools = read(value)?,
             "json_schema" => ask = ask.with_json_schema("answer", value.clone()),

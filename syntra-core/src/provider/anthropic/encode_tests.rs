@@ -415,3 +415,16 @@ fn parts_in_the_wrong_place_are_refused() {
         assert_eq!(refused(&request).0, ErrorKind::Unsupported);
     }
 }
+
+#[test]
+fn an_answer_is_gone_on_with_by_models_before_4_6_that_do_not_think() {
+    let mut request = Request::new("claude-sonnet-4-5", vec![Message::user("q"), Message::assistant("half")]);
+    assert!(Anthropic::new().can_resume(&request));
+    request.reasoning = Some(ReasoningEffort::None);
+    assert!(Anthropic::new().can_resume(&request));
+    request.reasoning = Some(ReasoningEffort::Low);
+    assert!(!Anthropic::new().can_resume(&request));
+    request.model = "claude-sonnet-4-6".into();
+    request.reasoning = None;
+    assert!(!Anthropic::new().can_resume(&request));
+}

@@ -11,7 +11,7 @@ mod encode_tests;
 mod model;
 
 use super::{Dialect, StreamDecoder, WireFailure, WireRequest, error_shapes};
-use crate::chat::{Request, Response};
+use crate::chat::{ReasoningEffort, Request, Response};
 use crate::error::{Error, Result};
 
 /// The Messages dialect. Authentication (`x-api-key`) is the adapter's; `anthropic-version` is sent by [`Dialect::encode`].
@@ -52,7 +52,19 @@ impl Dialect for Anthropic {
         Box::new(decode::Decoder::default())
     }
 
+    fn can_resume(&self, request: &Request) -> bool {
+        takes_prefill(request)
+    }
+
     fn classify(&self, failure: &WireFailure<'_>) -> Error {
         error_shapes::classify_failure(failure)
     }
+}
+
+/// Whether a Claude goes on from the assistant's own words at the end of `request`: those before 4.6 do while they do not think.
+pub(crate) fn takes_prefill(request: &Request) -> bool {
+    let traits = model::traits(&request.model);
+    let thinks = traits.thinking != model::Thinking::Never
+        && request.reasoning.is_some_and(|effort| effort != ReasoningEffort::None);
+    traits.prefill && !thinks
 }

@@ -22,6 +22,8 @@ pub(super) struct Traits {
     pub(super) sampling: bool,
     /// Whether it takes `output_config.format`.
     pub(super) json_schema: bool,
+    /// Whether it goes on from the assistant's own words at the end of a conversation, while it is not made to think.
+    pub(super) prefill: bool,
     /// What `max_tokens` becomes when the request does not say: the field is required.
     pub(super) max_tokens: u32,
 }
@@ -29,7 +31,8 @@ pub(super) struct Traits {
 /// The traits of `model`, from its family and version. Names that are no Claude's (other servers speak this dialect too) get what
 /// such servers commonly know.
 pub(super) fn traits(model: &str) -> Traits {
-    let unknown = Traits { thinking: Thinking::Budget, sampling: true, json_schema: true, max_tokens: 8192 };
+    let unknown =
+        Traits { thinking: Thinking::Budget, sampling: true, json_schema: true, prefill: false, max_tokens: 8192 };
     let Some((_, name)) = model.rsplit_once("claude-") else { return unknown };
     // Families that think always and came without a plain version at first.
     let always = name.starts_with("fable") || name.starts_with("mythos");
@@ -52,6 +55,7 @@ pub(super) fn traits(model: &str) -> Traits {
         },
         sampling: !always && version < (4, 7),
         json_schema: always || version >= (4, 5) || (version == (4, 1) && name.starts_with("opus")),
+        prefill: !always && version < (4, 6),
         max_tokens: match version {
             (..=2, _) | (3, ..=4) => 4096,
             (3 | 4, _) if version < (4, 6) => 8192,
@@ -67,6 +71,16 @@ mod tests {
     #[test]
     fn families_and_versions() {
         use Thinking::*;
+        for (model, prefill) in [
+            ("claude-3-haiku-20240307", true),
+            ("claude-opus-4-5-20251101", true),
+            ("anthropic/claude-sonnet-4.5", true),
+            ("claude-sonnet-4-6", false),
+            ("claude-fable-5-1", false),
+            ("some-other-model", false),
+        ] {
+            assert_eq!(traits(model).prefill, prefill, "{model}");
+        }
         for (model, thinking, sampling, json_schema) in [
             ("claude-2.1", Never, true, false),
             ("claude-instant-1.2", Never, true, false),

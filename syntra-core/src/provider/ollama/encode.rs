@@ -39,6 +39,9 @@ pub(super) fn encode(request: &Request, stream: bool) -> Result<WireRequest> {
     }
     if let Some(effort) = request.reasoning {
         body.insert("think".into(), think(&request.model, effort));
+    } else if goes_on(request) {
+        // An answer that has begun is not thought about again.
+        body.insert("think".into(), json!(false));
     }
     let options = options(request)?;
     if !options.is_empty() {
@@ -46,6 +49,12 @@ pub(super) fn encode(request: &Request, stream: bool) -> Result<WireRequest> {
     }
     overlay(&mut body, &request.extra);
     Ok(WireRequest { path: "/api/chat".into(), headers: Vec::new(), body: Value::Object(body) })
+}
+
+/// Whether the conversation ends with the assistant's own words, from which the model goes on.
+fn goes_on(request: &Request) -> bool {
+    let last = request.messages.last().filter(|m| m.role == Role::Assistant && m.tool_calls().next().is_none());
+    last.is_some_and(|m| !m.text().is_empty()) && !request.model.contains("gpt-oss")
 }
 
 /// On or off; the gpt-oss models know three levels instead and cannot be told not to.

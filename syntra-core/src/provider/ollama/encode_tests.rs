@@ -142,3 +142,18 @@ fn extra_fields_win_and_merge() {
     assert_eq!(sent["keep_alive"], "10m");
     assert_eq!(sent["options"], json!({"temperature": 0.2, "num_ctx": 8192}));
 }
+
+#[test]
+fn an_answer_that_has_begun_is_gone_on_with_and_not_thought_about() {
+    let mut request = ask("qwen3:4b");
+    assert!(body(&request).get("think").is_none());
+    request.messages.push(Message::assistant("The tides are"));
+    assert!(Ollama::new().can_resume(&request));
+    let wire = body(&request);
+    assert_eq!((&wire["think"], &wire["messages"][1]["content"]), (&json!(false), &json!("The tides are")));
+    request.reasoning = Some(ReasoningEffort::High);
+    assert!(!Ollama::new().can_resume(&request));
+    request.reasoning = None;
+    request.model = "gpt-oss:20b".into();
+    assert!(!Ollama::new().can_resume(&request));
+}

@@ -11,7 +11,7 @@ mod encode;
 mod encode_tests;
 
 use super::{Dialect, StreamDecoder, WireFailure, WireRequest, error_shapes};
-use crate::chat::{Request, Response};
+use crate::chat::{ReasoningEffort, Request, Response};
 use crate::error::{Error, Result};
 use crate::transport::Framing;
 
@@ -55,6 +55,12 @@ impl Dialect for Ollama {
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
         Box::new(decode::Decoder::default())
+    }
+
+    fn can_resume(&self, request: &Request) -> bool {
+        // Its templates leave the assistant's last message open. Those of gpt-oss speak in channels and do not.
+        let told_to_think = request.reasoning.is_some_and(|effort| effort != ReasoningEffort::None);
+        !told_to_think && !request.model.contains("gpt-oss")
     }
 
     fn classify(&self, failure: &WireFailure<'_>) -> Error {

@@ -1,6 +1,6 @@
 //! Requests in the words of Chat Completions.
 
-use super::{ChatQuirks, DocumentField, JsonSupport, ReasoningField};
+use super::{ChatQuirks, DocumentField, JsonSupport, Prefill, ReasoningField};
 use crate::chat::{
     Document, DocumentSource, Image, ImageSource, Message, OutputFormat, Part, ReasoningEffort, Request, Role, Tool,
     ToolChoice,
@@ -25,6 +25,7 @@ pub(super) fn encode(quirks: &ChatQuirks, request: &Request, stream: bool) -> Re
     output(quirks, request, &mut body)?;
     sampling(quirks, request, &mut body)?;
     reasoning(quirks, request, &mut body);
+    prefill(quirks, request, &mut body);
     overlay(&mut body, &request.extra);
     Ok(WireRequest { path: "/chat/completions".into(), headers: Vec::new(), body: Value::Object(body) })
 }
@@ -319,6 +320,26 @@ fn reasoning(quirks: &ChatQuirks, request: &Request, body: &mut Map<String, Valu
         ReasoningField::Template => {
             body.insert("chat_template_kwargs".into(), json!({ "enable_thinking": on }));
         }
+    }
+}
+
+/// Says what a server has to be told when the conversation ends with the assistant's own words, for the model to go on from them.
+fn prefill(quirks: &ChatQuirks, request: &Request, body: &mut Map<String, Value>) {
+    let own = |m: &&Message| m.role == Role::Assistant && m.tool_calls().next().is_none() && !m.text().is_empty();
+    if request.messages.last().filter(own).is_none() {
+        return;
+    }
+    match quirks.prefill {
+        Prefill::NotThinking => {
+            body.insert("chat_template_kwargs".into(), json!({ "enable_thinking": false }));
+        }
+        Prefill::Partial => {
+            let last = body.get_mut("messages").and_then(Value::as_array_mut).and_then(|m| m.last_mut());
+            if let Some(last) = last.and_then(Value::as_object_mut) {
+                last.insert("partial".into(), true.into());
+            }
+        }
+        Prefill::None | Prefill::Claude | Prefill::Llama => {}
     }
 }
 

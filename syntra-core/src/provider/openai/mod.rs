@@ -9,7 +9,7 @@ mod stream;
 mod tests;
 
 use super::{Dialect, StreamDecoder, WireFailure, WireRequest, error_shapes};
-use crate::chat::{Request, Response};
+use crate::chat::{ReasoningEffort, Request, Response};
 use crate::error::{Error, Result};
 
 pub(crate) use decode::u64_at;
@@ -45,6 +45,8 @@ pub struct ChatQuirks {
     pub documents: DocumentField,
     /// Wants marks (`cache_control`) on what its prompt cache is to keep.
     pub cache_marks: bool,
+    /// Which of its models go on from the assistant's own words at the end of a conversation.
+    pub prefill: Prefill,
     /// Its reasoning models refuse `temperature` and `top_p` (OpenAI): they are dropped for those.
     pub fixed_sampling: bool,
 }
@@ -91,6 +93,23 @@ pub enum DocumentField {
     FileUrl,
 }
 
+/// Which models of a server go on from the assistant's own words, where a conversation ends with them. What is not documented is not
+/// relied on: DeepSeek does so at another address alone, Mistral says the words again, and OpenAI, xAI and Perplexity begin anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prefill {
+    /// None.
+    None,
+    /// All, while they do not think (llama.cpp): thinking is switched off then.
+    NotThinking,
+    /// All, while they do not think, when the message is marked `partial` (Kimi).
+    Partial,
+    /// Claude before 4.6, while it does not think (OpenRouter).
+    Claude,
+    /// The Llama models (Groq).
+    Llama,
+}
+
 impl Default for ChatQuirks {
     /// What an unknown compatible server is most likely to understand.
     fn default() -> Self {
@@ -105,6 +124,7 @@ impl Default for ChatQuirks {
             stop: true,
             documents: DocumentField::TextOnly,
             cache_marks: false,
+            prefill: Prefill::None,
             fixed_sampling: false,
         }
     }
@@ -142,6 +162,22 @@ impl Dialect for Chat {
 
     fn stream_decoder(&self) -> Box<dyn StreamDecoder> {
         Box::new(stream::ChatStream::default())
+    }
+
+    fn can_resume(&self, request: &Request) -> bool {
+        let model = request.model.as_str();
+        let told_not_to_think = request.reasoning == Some(ReasoningEffort::None);
+        match self.quirks.prefill {
+            Prefill::None => false,
+            Prefill::NotThinking => request.reasoning.is_none() || told_not_to_think,
+            Prefill::Partial => {
+                // The models before K2.5 think by name; those since do unless they are told not to.
+                let older = model.starts_with("moonshot-v1") || model.starts_with("kimi-k2-") || model == "kimi-latest";
+                !model.contains("thinking") && (older || told_not_to_think)
+            }
+            Prefill::Claude => model.contains("claude-") && super::anthropic::takes_prefill(request),
+            Prefill::Llama => model.rsplit('/').next().is_some_and(|name| name.starts_with("llama-")),
+        }
     }
 
     fn classify(&self, failure: &WireFailure<'_>) -> Error {

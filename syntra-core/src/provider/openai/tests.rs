@@ -480,3 +480,41 @@ fn the_dialect_keeps_its_contract() {
     let dialect = Chat::with_quirks(ChatQuirks { echo_reasoning: true, ..ChatQuirks::default() });
     crate::testing::dialect_conformance(&dialect, &fixtures).unwrap();
 }
+
+#[test]
+fn the_last_words_of_the_assistant_are_gone_on_with_as_the_server_wants_it() {
+    let mut request = Request::new("m", vec![Message::user("q"), Message::assistant("The tides are")]);
+    let with = |prefill| ChatQuirks { prefill, ..ChatQuirks::default() };
+    let plain = body(with(Prefill::None), &request);
+    assert!(plain["messages"][1].get("partial").is_none());
+    assert_eq!(body(with(Prefill::Partial), &request)["messages"][1]["partial"], json!(true));
+    assert_eq!(body(with(Prefill::NotThinking), &request)["chat_template_kwargs"], json!({ "enable_thinking": false }));
+    // Only words of its own at the very end are such a beginning.
+    request.messages.push(Message::user("and?"));
+    assert_eq!(body(with(Prefill::Partial), &request), body(with(Prefill::None), &request));
+}
+
+#[test]
+fn which_models_go_on_is_known_by_server_and_name() {
+    use ReasoningEffort::{High, None as Off};
+    for (prefill, model, reasoning, can) in [
+        (Prefill::None, "gpt-4o", None, false),
+        (Prefill::Partial, "moonshot-v1-32k", None, true),
+        (Prefill::Partial, "kimi-k2-0905-preview", None, true),
+        (Prefill::Partial, "kimi-k2-thinking", Some(Off), false),
+        (Prefill::Partial, "kimi-k2.6", None, false),
+        (Prefill::Partial, "kimi-k2.6", Some(Off), true),
+        (Prefill::NotThinking, "any", None, true),
+        (Prefill::NotThinking, "any", Some(High), false),
+        (Prefill::Claude, "anthropic/claude-sonnet-4.5", None, true),
+        (Prefill::Claude, "anthropic/claude-sonnet-4.6", None, false),
+        (Prefill::Claude, "openai/gpt-4o", None, false),
+        (Prefill::Llama, "llama-3.3-70b-versatile", None, true),
+        (Prefill::Llama, "openai/gpt-oss-120b", None, false),
+    ] {
+        let mut request = Request::new(model, vec![Message::user("q"), Message::assistant("half")]);
+        request.reasoning = reasoning;
+        let chat = Chat::with_quirks(ChatQuirks { prefill, ..ChatQuirks::default() });
+        assert_eq!(chat.can_resume(&request), can, "{prefill:?} {model} {reasoning:?}");
+    }
+}
