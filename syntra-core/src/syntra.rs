@@ -278,25 +278,26 @@ impl Syntra {
         self.rooms.threads.delete(scope, id).await
     }
 
-    /// One request to one model, without memory, routing or fallback.
+    /// One request to one model, without memory, routing or fallback; breaker and pace hold for it too.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when there is no such provider; else the provider's.
+    /// [`ErrorKind::Config`] when there is no such provider; as [`crate::exec::Admissions::admit`]; else the provider's.
     pub async fn complete(&self, provider: &str, request: &Request) -> Result<Response> {
-        match self.rooms.providers.get(provider) {
-            Some(provider) => provider.complete(request).await,
-            None => Err(Error::new(
-                ErrorKind::Config,
-                format!("no provider named {provider:?}; configured: {:?}", self.providers()),
-            )),
+        let names = self.rooms.admissions.providers();
+        if !names.contains(&provider) {
+            let problem = format!("no provider named {provider:?}; configured: {names:?}");
+            return Err(Error::new(ErrorKind::Config, problem));
         }
+        let target = Target::new(provider, &request.model);
+        let prompt: usize = request.messages.iter().map(|m| self.count_tokens(&request.model, &m.text()).0).sum();
+        let tokens = prompt as u64 + u64::from(request.max_tokens.unwrap_or(1_024));
+        let deadline = self.rooms.clock.monotonic().saturating_add(self.rooms.policy.max_wait);
+        self.rooms.admissions.admit(&target, tokens, Some(deadline)).await?.complete(request).await
     }
 
     /// The names of the configured providers, sorted.
     pub fn providers(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.rooms.providers.keys().cloned().collect();
-        names.sort_unstable();
-        names
+        self.rooms.admissions.providers().into_iter().map(str::to_owned).collect()
     }
 
     /// Every model that may be called.

@@ -120,6 +120,7 @@ pub(super) struct Attempt {
     unusable: Option<Error>,
     settled: bool,
     finished: bool,
+    expired: bool,
 }
 
 /// What a call is begun with.
@@ -154,6 +155,7 @@ impl Attempt {
             unusable: None,
             settled: false,
             finished: false,
+            expired: false,
             common,
         }
     }
@@ -239,6 +241,7 @@ impl Attempt {
         match timeout_at(until, stream.next()).await {
             Ok(item) => item,
             Err(_) => {
+                self.expired = !self.shared;
                 let error = stage.error(wait);
                 Some(Err(error.with_provider(self.target.provider.clone()).with_model(self.target.model.clone())))
             }
@@ -261,6 +264,11 @@ impl Attempt {
     /// Whether [`Event::Finish`] has come.
     pub(super) fn is_finished(&self) -> bool {
         self.finished
+    }
+
+    /// Whether a deadline that is ours to keep has passed on a call that is ours.
+    pub(super) fn has_expired(&self) -> bool {
+        self.expired
     }
 
     pub(super) fn first_token(&self) -> Option<Duration> {

@@ -83,6 +83,14 @@ impl Candidates {
         Some(Next { index, wait: at.saturating_sub(now) })
     }
 
+    /// Whether the call to `index` that has begun is the last resort for now: none of the others may be called any more, or this one was
+    /// called before.
+    pub(super) fn is_last(&self, index: usize, policy: &RetryPolicy) -> bool {
+        let open = |c: &Candidate| c.ready_at.is_some() && c.calls < policy.max_per_target;
+        let again = self.get(index).is_some_and(|c| c.calls > 1);
+        again || !self.list.iter().enumerate().any(|(other, c)| other != index && open(c))
+    }
+
     /// A call to `index` begins.
     pub(super) fn begin(&mut self, index: usize) {
         self.calls += 1;

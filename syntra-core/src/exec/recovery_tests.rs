@@ -278,7 +278,7 @@ async fn a_stream_that_simply_ends_is_cut_off() {
         }
     }
     let mut execution = execution(&[&ScriptedProvider::new("a", [])]);
-    execution.providers = Arc::new(HashMap::from([("a".to_owned(), Arc::new(Ends) as Arc<dyn Provider>)]));
+    execution.admissions = Arc::new(HashMap::from([("a".to_owned(), Arc::new(Ends) as Arc<dyn Provider>)])).into();
     let seen = run(execution).await;
     assert_eq!(seen.error.map(|e| (e.kind(), e.phase())), Some((ErrorKind::Truncated, Phase::AfterContent)));
 }

@@ -6,15 +6,14 @@ use super::candidates::{Candidate, Candidates, Next};
 use super::hedge::Hedger;
 use super::policy::{Jitter, Recovery, RetryPolicy};
 use super::shown::{Shown, resumed};
-use super::{CallKey, Coalescer};
+use super::{Admissions, CallKey, Coalescer};
 use crate::chat::{Event, EventStream, Request, Restart, Routed, Scope, Usage};
 use crate::clock::Clock;
 use crate::error::{Attempt as Tried, Error, ErrorKind, Phase, Result, Retry};
-use crate::provider::Provider;
-use crate::router::{Plan, Target};
+use crate::router::{Intent, Plan, RouteOutcome, Target};
 use crate::transport::after;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -27,8 +26,10 @@ pub struct Execution {
     pub plan: Plan,
     /// On whose behalf; calls of different organisations are never shared.
     pub scope: Scope,
-    /// The providers by name.
-    pub providers: Arc<HashMap<String, Arc<dyn Provider>>>,
+    /// Lets calls through to the providers.
+    pub admissions: Admissions,
+    /// Tokens that a call is expected to take, prompt and answer together; for the pace. Default 0.
+    pub estimated_tokens: u64,
     /// The request; its model is set to each target's in turn.
     pub request: Request,
     /// The time, for stamps; waiting is tokio's.
@@ -59,14 +60,15 @@ impl Execution {
     pub fn new(
         plan: Plan,
         scope: Scope,
-        providers: Arc<HashMap<String, Arc<dyn Provider>>>,
+        admissions: impl Into<Admissions>,
         request: Request,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             plan,
             scope,
-            providers,
+            admissions: admissions.into(),
+            estimated_tokens: 0,
             request,
             clock,
             streaming: true,
@@ -248,7 +250,7 @@ impl Run {
         };
         let mut request = resumed(&self.execution.request, told, tokens)?;
         request.model.clone_from(&target.model);
-        let provider = self.execution.providers.get(&target.provider)?;
+        let provider = self.execution.admissions.provider(&target.provider)?;
         // Where nothing but white space was shown there is nothing to go on from, and everybody can.
         (self.shown.told().is_empty() || provider.can_resume(&request)).then_some(request)
     }
@@ -278,31 +280,29 @@ impl Run {
             request.model.clone_from(&target.model);
             request
         });
-        let deadlines = self.execution.providers.get(&target.provider).and_then(|p| p.deadlines());
-        let (opened, shared) = self.open(&target, request);
+        let deadlines = self.execution.admissions.provider(&target.provider).and_then(|p| p.deadlines());
+        let (opened, shared) = self.open(index, &target, request);
         let stream = opened.unwrap_or_else(|error| futures::stream::once(async { Err(error) }).boxed());
         Attempt::begin(Begin { index, target, stream, shared, hedge, deadlines, told }, self.common.clone())
     }
 
     /// The stream of a call to `target`, begun or joined, and whether it was joined.
-    fn open(&self, target: &Target, request: Request) -> (Result<EventStream>, bool) {
-        let Execution { providers, scope, coalescer, streaming, .. } = &self.execution;
-        let Some(provider) = providers.get(&target.provider).cloned() else {
-            let problem = format!("no provider named {:?} is set up", target.provider);
-            return (Err(Error::new(ErrorKind::Config, problem).with_retry(Retry::OtherTarget)), false);
-        };
-        let key = match CallKey::new(scope, &target.provider, &request, *streaming) {
+    fn open(&self, index: usize, target: &Target, request: Request) -> (Result<EventStream>, bool) {
+        let Execution { scope, coalescer, streaming, estimated_tokens, .. } = &self.execution;
+        let (streaming, tokens) = (*streaming, *estimated_tokens);
+        let key = match CallKey::new(scope, &target.provider, &request, streaming) {
             Ok(key) => key,
             Err(error) => return (Err(error), false),
         };
-        let streaming = *streaming;
-        let begin = async move {
-            if streaming {
-                return provider.stream(&request).await;
-            }
-            let events = provider.complete(&request).await?.into_events();
-            Ok(futures::stream::iter(events.into_iter().map(Ok)).boxed())
+        // Nobody waits for the pace of one target while another may be called.
+        let patience = match self.candidates.is_last(index, &self.execution.policy) {
+            true => self.execution.policy.max_wait,
+            false => Duration::ZERO,
         };
+        let deadline = self.execution.clock.monotonic().saturating_add(patience);
+        let (admissions, target) = (self.execution.admissions.clone(), target.clone());
+        let begin =
+            async move { admissions.admit(&target, tokens, Some(deadline)).await?.send(&request, streaming).await };
         let (stream, began) = coalescer.join(key, || futures::stream::once(begin).try_flatten().boxed());
         (Ok(stream), !began)
     }
@@ -442,6 +442,13 @@ impl Run {
     /// Notes a failed call, and says whether it ends everything.
     fn failed(&mut self, attempt: Attempt, error: Error) -> bool {
         let (index, was_resumed) = (attempt.index, attempt.resumed);
+        if attempt.has_expired() {
+            // The call does not know of our deadlines, and would be given back as if its reader had left.
+            let target = attempt.target.clone();
+            let mut outcome = RouteOutcome::new(target, Intent::QaRetrieval, Duration::ZERO);
+            outcome.error = Some(error.kind());
+            self.execution.admissions.health().record(&outcome);
+        }
         let record = attempt.end(Some(&error));
         self.failures.push(Tried {
             provider: record.target.provider.clone(),

@@ -5,12 +5,17 @@ use super::{Dialect, Provider, WireFailure, WireRequest};
 use crate::chat::{Event, EventStream, Request, Response, ResponseBuilder};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Phase, Result, Retry};
-use crate::transport::{Deadlines, FrameDecoder, Framing, HttpClient, HttpReply, Secret, TimeoutStage, after, redact};
+use crate::transport::{
+    Deadlines, FrameDecoder, Framing, HttpClient, HttpReply, RateLimits, Secret, TimeoutStage, after, rate_limits,
+    redact,
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::Value;
-use std::sync::Arc;
+use sha2::{Digest as _, Sha256};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The most of an error's body that is read.
@@ -70,7 +75,13 @@ pub struct HttpProvider {
     deadlines: Deadlines,
     client: Option<HttpClient>,
     clock: Arc<dyn Clock>,
+    key_id: String,
+    /// What answers said last is left, by model.
+    limits: Arc<Mutex<HashMap<String, RateLimits>>>,
 }
+
+/// Models whose limits are kept until they are taken.
+const LIMITS: usize = 256;
 
 impl HttpProvider {
     /// A server named `name` that speaks `dialect` at `base_url`.
@@ -85,11 +96,14 @@ impl HttpProvider {
 
     /// For rows of the table, whose URLs are right.
     pub(super) fn unchecked(name: String, dialect: Arc<dyn Dialect>, base_url: String, auth: Auth) -> Self {
+        let key_id = fingerprint(&auth);
         Self {
             name,
             dialect,
             base_url,
             auth,
+            key_id,
+            limits: Arc::default(),
             headers: Vec::new(),
             deadlines: Deadlines::default(),
             client: None,
@@ -237,11 +251,20 @@ impl HttpProvider {
         Ok(Call { url, headers: self.request_headers(&wire), body: body.into() })
     }
 
+    fn note_limits(&self, model: &str, headers: &[(String, String)]) {
+        let Some(seen) = rate_limits(headers, self.clock.now()) else { return };
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        if limits.len() < LIMITS || limits.contains_key(model) {
+            limits.insert(model.to_owned(), seen);
+        }
+    }
+
     async fn ask(&self, request: &Request) -> Result<Response> {
         let call = self.encode(request, false)?;
         let until = after(self.deadlines.total);
         let stage = (TimeoutStage::Total, self.deadlines.total);
         let response = self.client()?.post(&call.url, &borrowed(&call.headers), call.body, until, stage).await?;
+        self.note_limits(&request.model, &response.headers);
         if !(200..300).contains(&response.status) {
             let (status, headers, body) = response.beginning(ERROR_BODY, until, stage).await;
             return Err(self.failure(status, &headers, body));
@@ -306,6 +329,7 @@ impl HttpProvider {
         let stage = (TimeoutStage::FirstToken, self.deadlines.first_token);
         let response =
             self.client()?.post(&call.url, &borrowed(&call.headers), call.body, first.min(total), stage).await?;
+        self.note_limits(&request.model, &response.headers);
         if !(200..300).contains(&response.status) {
             let (status, headers, body) = response.beginning(ERROR_BODY, first.min(total), stage).await;
             return Err(self.failure(status, &headers, body));
@@ -340,6 +364,25 @@ impl Provider for HttpProvider {
         // The wire keeps them, closer to what is going on.
         None
     }
+
+    fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    fn pace_group(&self) -> Option<String> {
+        (!self.key_id.is_empty()).then(|| format!("{} {} {}", self.name, self.base_url, self.key_id))
+    }
+
+    fn take_rate_limits(&self, model: &str) -> Option<RateLimits> {
+        self.limits.lock().unwrap_or_else(PoisonError::into_inner).remove(model)
+    }
+}
+
+/// Eight hexadecimal digits of the SHA-256 of the key, which say nothing about it; empty without a key.
+fn fingerprint(auth: &Auth) -> String {
+    let Some(key) = auth.secret().filter(|key| !key.is_empty()) else { return String::new() };
+    let hash = Sha256::digest([b"syntra key ".as_slice(), key.expose().as_bytes()].concat());
+    hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// `error` without the provider's own key, whatever the key looks like: redaction knows only those that look like keys.

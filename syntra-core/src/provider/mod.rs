@@ -19,7 +19,7 @@ pub use http_provider::{Auth, HttpProvider};
 
 use crate::chat::{Event, EventStream, Request, Response};
 use crate::error::Result;
-use crate::transport::{Deadlines, Frame, Framing};
+use crate::transport::{Deadlines, Frame, Framing, RateLimits};
 use async_trait::async_trait;
 use bytes::Bytes;
 use std::fmt::Debug;
@@ -55,6 +55,24 @@ pub trait Provider: Send + Sync + Debug + 'static {
     /// among them. `None` from a provider that keeps its own. The usual ones unless an adapter says otherwise.
     fn deadlines(&self) -> Option<Deadlines> {
         Some(Deadlines::default())
+    }
+
+    /// A short fingerprint of its key that says nothing about the key; it tells providers of one name with different keys apart.
+    /// Empty, the default, where there is no key or only one.
+    fn key_id(&self) -> &str {
+        ""
+    }
+
+    /// What its calls share a server's limits with: those of the same group in one process are paced together. `None`, the default, for a
+    /// pace of its own.
+    fn pace_group(&self) -> Option<String> {
+        None
+    }
+
+    /// What the server said last is left of its limits for `model`, if that was not taken before. `None` by default.
+    fn take_rate_limits(&self, model: &str) -> Option<RateLimits> {
+        let _ = model;
+        None
     }
 }
 

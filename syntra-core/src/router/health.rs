@@ -1,8 +1,11 @@
-//! How the models have done lately: decayed latency and failures, and a small breaker.
+//! How the models have done lately: decayed latency and failures, load, and a breaker for each key of each model.
 
 use super::{Fleet, RouteOutcome, Target, TargetHealth};
 use crate::clock::Clock;
 use crate::error::ErrorKind;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,12 +16,18 @@ use std::time::Duration;
 pub struct HealthOptions {
     /// Failures in a row after which a target is left alone. 3.
     pub failures: u32,
+    /// Share of failed calls, 0 to 1, from which a target is left alone, once there are `minimum_calls`. 0.5.
+    pub failure_rate: f64,
+    /// Calls, decayed, without which a share says nothing. 10.
+    pub minimum_calls: u32,
     /// How long it is left alone the first time; twice as long after each probe that fails, up to `longest_cool_down`. 15 s.
     pub cool_down: Duration,
     /// The longest cool-down; also the one after an error that a person has to mend (key, quota, region, unknown model). 5 min.
     pub longest_cool_down: Duration,
-    /// How long a probe may take before another is let through. 30 s.
-    pub probe: Duration,
+    /// The share of a cool-down, 0 to 1, by which chance may shorten it, so that many processes do not all come back at once. 0.1.
+    pub jitter: f64,
+    /// How soon the next probe may follow one that was dropped or found nothing out. 1 s.
+    pub probe_interval: Duration,
     /// Time in which a call loses half its weight in the failure rate. 60 s.
     pub half_life: Duration,
     /// Weight of the newest latency in the decayed one, 0 to 1. 0.3.
@@ -31,9 +40,12 @@ impl Default for HealthOptions {
     fn default() -> Self {
         Self {
             failures: 3,
+            failure_rate: 0.5,
+            minimum_calls: 10,
             cool_down: Duration::from_secs(15),
             longest_cool_down: Duration::from_secs(300),
-            probe: Duration::from_secs(30),
+            jitter: 0.1,
+            probe_interval: Duration::from_secs(1),
             half_life: Duration::from_secs(60),
             latency_weight: 0.3,
             capacity: 1024,
@@ -43,34 +55,55 @@ impl Default for HealthOptions {
 
 /// The health of every target that was called, for [`Fleet`] snapshots. Shared between the router and whatever calls the models.
 ///
-/// A target that fails [`HealthOptions::failures`] times in a row is unavailable for a cool-down; then one snapshot sees it
-/// as available again (the probe), and the outcome of that call decides. Only failures that speak about the target count: a
-/// refused request, a content policy or a cancelled call say nothing about it.
+/// Each key of a target has a breaker. It opens after [`HealthOptions::failures`] failures in a row, at a failure rate of
+/// [`HealthOptions::failure_rate`], and at once after an error that a person has to mend. Open, it lets nobody through until the
+/// cool-down is over; then exactly one call, the probe, whose outcome closes it or doubles the cool-down. Only failures that
+/// speak about the target count: a refused request, a content policy or a cancelled call say nothing about it, and a rate limit
+/// shows in the failure rate but opens nothing, because the pacer waits for that.
 #[derive(Debug)]
 pub struct FleetHealth {
     clock: Arc<dyn Clock>,
     options: HealthOptions,
-    targets: Mutex<HashMap<Target, State>>,
+    /// The keys of each provider; one without a name where it is not listed.
+    keys: HashMap<String, Vec<String>>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    targets: HashMap<Target, Vec<(String, State)>>,
+    random: StdRng,
 }
 
 #[derive(Clone, Debug, Default)]
 struct State {
     first_token: Option<Duration>,
-    /// Failures and calls, each decayed to `at`.
-    failed: f64,
+    /// Calls, failures, and failures that speak for opening, each decayed to `at`.
     calls: f64,
+    failed: f64,
+    broken: f64,
     at: Duration,
     in_a_row: u32,
-    /// Set while it is left alone: until when, and for how long that was.
-    open: Option<(Duration, Duration)>,
-    /// A probe is out until then.
-    probe_until: Option<Duration>,
+    in_flight: u32,
+    open: Option<Open>,
+    probing: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    since: Duration,
+    until: Duration,
+    /// The cool-down without jitter, to be doubled.
+    cool_down: Duration,
 }
 
 /// What an error says about its target.
+#[derive(Clone, Copy, PartialEq)]
 enum Verdict {
     /// Nothing.
     Neutral,
+    /// It is busy.
+    Paced,
     /// It may pass.
     Passing,
     /// A person has to mend it.
@@ -80,9 +113,86 @@ enum Verdict {
 fn verdict(kind: ErrorKind) -> Verdict {
     use ErrorKind::*;
     match kind {
-        Transient | Timeout | Connection | Truncated | Decode | Overloaded | RateLimit | Unknown => Verdict::Passing,
+        RateLimit => Verdict::Paced,
+        Transient | Timeout | Connection | Truncated | Decode | Overloaded | Unknown => Verdict::Passing,
         Credential | QuotaExhausted | Region | ModelUnavailable => Verdict::Lasting,
         _ => Verdict::Neutral,
+    }
+}
+
+/// Where a breaker stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BreakerState {
+    /// Calls go through.
+    Closed,
+    /// Nothing goes through until the cool-down is over.
+    Open,
+    /// The cool-down is over: the next call, or the one on its way, is the probe.
+    HalfOpen,
+}
+
+/// How one key of a target has done lately.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct KeyHealth {
+    /// The key's fingerprint, empty for a provider without keys or with one of its own.
+    pub key_id: String,
+    /// Where its breaker stands.
+    pub breaker: BreakerState,
+    /// How long until a call may go through; zero where one may now.
+    #[serde(serialize_with = "millis", rename = "closed_for_ms")]
+    pub closed_for: Duration,
+    /// Decayed time to first token; `None` before the first success.
+    #[serde(serialize_with = "optional_millis", rename = "first_token_ms")]
+    pub first_token: Option<Duration>,
+    /// Decayed share of calls that failed, 0 to 1.
+    pub failure_rate: f32,
+    /// Calls on their way.
+    pub in_flight: u32,
+}
+
+fn millis<S: serde::Serializer>(wait: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX))
+}
+
+fn optional_millis<S: serde::Serializer>(wait: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    match wait {
+        Some(wait) => millis(wait, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
+/// A call on its way, begun by [`FleetHealth::begin`]. Settle it with how it went; dropping it says nothing about the target and
+/// gives its place, the probe's too, back.
+#[derive(Debug)]
+pub struct HealthGuard {
+    health: Arc<FleetHealth>,
+    target: Target,
+    key: String,
+    began: Duration,
+    probe: bool,
+    settled: bool,
+}
+
+impl HealthGuard {
+    /// Whether this call is the one that an open breaker let through to find out.
+    pub fn is_probe(&self) -> bool {
+        self.probe
+    }
+
+    /// Learns how the call went: its error if it failed, its time to first token if it had one.
+    pub fn settle(mut self, error: Option<ErrorKind>, first_token: Option<Duration>) {
+        self.settled = true;
+        self.health.end(&self, error.map(verdict), first_token);
+    }
+}
+
+impl Drop for HealthGuard {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.health.end(self, Some(Verdict::Neutral), None);
+        }
     }
 }
 
@@ -94,108 +204,266 @@ impl FleetHealth {
 
     /// Health that knows nothing yet.
     pub fn with_options(clock: Arc<dyn Clock>, options: HealthOptions) -> Self {
-        Self { clock, options, targets: Mutex::new(HashMap::new()) }
+        let inner = Inner { targets: HashMap::new(), random: StdRng::from_os_rng() };
+        Self { clock, options, keys: HashMap::new(), inner: Mutex::new(inner) }
     }
 
-    /// `targets` with their health, for [`super::Router::plan`]. A target whose cool-down is over is available in one snapshot, which
-    /// is its probe, until the outcome is recorded or the probe has taken too long.
+    /// The same with its chance from `seed`, for exact tests.
+    pub fn with_seed(self, seed: u64) -> Self {
+        self.lock().random = StdRng::seed_from_u64(seed);
+        self
+    }
+
+    /// The same where `provider` has several keys, by their fingerprints: a target of it is available while one of them is.
+    pub fn with_keys(mut self, provider: impl Into<String>, key_ids: Vec<String>) -> Self {
+        self.keys.insert(provider.into(), key_ids);
+        self
+    }
+
+    /// `targets` with their health, for [`super::Router::plan`]. A target whose cool-down is over is available; which call becomes
+    /// its probe is decided when it is made.
     pub fn snapshot(&self, targets: &[Target]) -> Fleet {
         let now = self.clock.monotonic();
-        let mut states = self.lock();
-        let targets = targets
-            .iter()
-            .map(|target| {
-                let health = match states.get_mut(target) {
-                    Some(state) => {
-                        let health = self.health_of(state, now);
-                        if health.available && state.open.is_some() {
-                            state.probe_until = Some(now + self.options.probe);
-                        }
-                        health
-                    }
-                    None => TargetHealth { available: true, ..TargetHealth::default() },
-                };
-                (target.clone(), health)
-            })
-            .collect();
+        let inner = self.lock();
+        let targets = targets.iter().map(|target| (target.clone(), self.health_of(&inner, target, now))).collect();
         Fleet { targets }
     }
 
-    /// The health of `target` as the next snapshot would show it, without sending a probe.
+    /// The health of `target`: of its best key, with the load of all.
     pub fn of(&self, target: &Target) -> TargetHealth {
+        self.health_of(&self.lock(), target, self.clock.monotonic())
+    }
+
+    /// The health of each key of `target`.
+    pub fn keys_of(&self, target: &Target) -> Vec<KeyHealth> {
         let now = self.clock.monotonic();
-        match self.lock().get(target) {
-            Some(state) => self.health_of(state, now),
-            None => TargetHealth { available: true, ..TargetHealth::default() },
+        let inner = self.lock();
+        self.each_key(&inner, target).map(|(key, state)| self.key_health(key, state, now)).collect()
+    }
+
+    /// How long the breaker of a key of `target` lets nobody through; zero while its probe is on its way, `None` when a call may go.
+    pub fn closed_for(&self, target: &Target, key_id: &str) -> Option<Duration> {
+        let now = self.clock.monotonic();
+        let inner = self.lock();
+        let (_, state) = inner.targets.get(target)?.iter().find(|(key, _)| key == key_id)?;
+        let open = state.open.filter(|_| !Self::free(state, now))?;
+        Some(open.until.saturating_sub(now))
+    }
+
+    /// Begins a call to `target` with the key of the fingerprint `key_id`.
+    ///
+    /// # Errors
+    /// How long the breaker will let nobody through. Zero when a probe is on its way and may end any moment.
+    pub fn begin(self: &Arc<Self>, target: &Target, key_id: &str) -> Result<HealthGuard, Duration> {
+        let now = self.clock.monotonic();
+        let mut inner = self.lock();
+        let mut probe = false;
+        if let Some(state) = self.state(&mut inner, target, key_id, now) {
+            if let Some(open) = state.open {
+                if now < open.until || state.probing {
+                    return Err(open.until.saturating_sub(now));
+                }
+                probe = true;
+                state.probing = true;
+            }
+            state.in_flight = state.in_flight.saturating_add(1);
+        }
+        let (target, key) = (target.clone(), key_id.to_owned());
+        Ok(HealthGuard { health: self.clone(), target, key, began: now, probe, settled: false })
+    }
+
+    /// Learns how a call went that was not begun with [`FleetHealth::begin`], on the provider's only key.
+    pub fn record(&self, outcome: &RouteOutcome) {
+        let now = self.clock.monotonic();
+        let mut inner = self.lock();
+        let draw = inner.random.random::<f64>();
+        if let Some(state) = self.state(&mut inner, &outcome.target, "", now) {
+            // It stands for the probe that may have been due.
+            let call = Ended { began: now, probe: state.open.is_some_and(|open| now >= open.until), draw };
+            self.learn(state, call, outcome.error.map(verdict), outcome.first_token, now);
         }
     }
 
-    /// Learns how a call went.
-    pub fn record(&self, outcome: &RouteOutcome) {
+    fn end(&self, guard: &HealthGuard, verdict: Option<Verdict>, first_token: Option<Duration>) {
         let now = self.clock.monotonic();
-        let mut states = self.lock();
-        if !states.contains_key(&outcome.target) {
-            if self.options.capacity == 0 {
-                return;
-            }
-            if states.len() >= self.options.capacity {
-                let oldest = states.iter().min_by_key(|(target, s)| (s.at, (*target).clone())).map(|(t, _)| t.clone());
-                if let Some(oldest) = oldest {
-                    states.remove(&oldest);
-                }
-            }
+        let mut inner = self.lock();
+        let draw = inner.random.random::<f64>();
+        // Looked up anew: it may have been forgotten meanwhile.
+        let known = inner.targets.get_mut(&guard.target);
+        let Some(state) = known.and_then(|keys| keys.iter_mut().find(|(key, _)| *key == guard.key)) else { return };
+        let state = &mut state.1;
+        state.in_flight = state.in_flight.saturating_sub(1);
+        if guard.probe {
+            state.probing = false;
         }
-        let state = states.entry(outcome.target.clone()).or_default();
-        let verdict = outcome.error.map(verdict);
-        if let Some(Verdict::Neutral) = verdict {
-            // The probe, if this was one, found nothing out: the next may.
-            state.probe_until = None;
-            state.at = state.at.max(now);
+        self.learn(state, Ended { began: guard.began, probe: guard.probe, draw }, verdict, first_token, now);
+    }
+
+    fn learn(
+        &self,
+        state: &mut State,
+        call: Ended,
+        verdict: Option<Verdict>,
+        first_token: Option<Duration>,
+        now: Duration,
+    ) {
+        if verdict == Some(Verdict::Neutral) {
+            if let (true, Some(open)) = (call.probe, &mut state.open) {
+                // The probe found nothing out: another may, but not one after the other without a pause.
+                open.until = open.until.max(call.began + self.options.probe_interval);
+            }
             return;
         }
         let keep = self.kept(state, now);
         state.failed *= keep;
+        state.broken *= keep;
         state.calls = state.calls * keep + 1.0;
         state.at = now;
-        state.probe_until = None;
-        match verdict {
-            None => {
-                state.in_a_row = 0;
+        let Some(verdict) = verdict else { return self.succeeded(state, call, first_token) };
+        state.failed += 1.0;
+        if verdict == Verdict::Paced {
+            if let (true, Some(open)) = (call.probe, &mut state.open) {
+                open.until = open.until.max(now + self.options.probe_interval);
+            }
+            return;
+        }
+        state.broken += 1.0;
+        state.in_a_row = state.in_a_row.saturating_add(1);
+        let (first, longest) = (self.options.cool_down, self.options.longest_cool_down);
+        let cool_down = match (verdict, state.open) {
+            (Verdict::Lasting, _) => longest,
+            (_, Some(open)) if call.probe => open.cool_down.saturating_mul(2).min(longest),
+            // One that was on its way when it opened says nothing new.
+            (_, Some(_)) => return,
+            (_, None) if state.in_a_row >= self.options.failures.max(1) => first.min(longest),
+            (_, None) if self.too_many(state) => first.min(longest),
+            (_, None) => return,
+        };
+        let wait = cool_down.mul_f64(1.0 - self.options.jitter.clamp(0.0, 1.0) * call.draw);
+        state.open = Some(Open { since: now, until: now + wait, cool_down });
+    }
+
+    fn succeeded(&self, state: &mut State, call: Ended, first_token: Option<Duration>) {
+        if let Some(new) = first_token {
+            let weight = self.options.latency_weight.clamp(0.0, 1.0);
+            state.first_token =
+                Some(state.first_token.map_or(new, |old| old.mul_f64(1.0 - weight) + new.mul_f64(weight)));
+        }
+        match state.open {
+            // One that began before it opened says what was, not what is.
+            Some(open) if !call.probe && call.began < open.since => {}
+            Some(_) => {
                 state.open = None;
-                if let Some(new) = outcome.first_token {
-                    let weight = self.options.latency_weight.clamp(0.0, 1.0);
-                    state.first_token =
-                        Some(state.first_token.map_or(new, |old| old.mul_f64(1.0 - weight) + new.mul_f64(weight)));
+                state.in_a_row = 0;
+                // The share of before is not to open it again before there is news.
+                let calls = f64::from(self.options.minimum_calls) / 2.0;
+                if state.calls > calls {
+                    let share = calls / state.calls;
+                    state.calls *= share;
+                    state.failed *= share;
+                    state.broken *= share;
                 }
             }
-            Some(kind) => {
-                state.failed += 1.0;
-                state.in_a_row = state.in_a_row.saturating_add(1);
-                let longest = self.options.longest_cool_down;
-                let wait = match (kind, state.open) {
-                    (Verdict::Lasting, _) => Some(longest),
-                    (_, Some((_, last))) => Some((last * 2).min(longest)),
-                    (_, None) if state.in_a_row >= self.options.failures.max(1) => {
-                        Some(self.options.cool_down.min(longest))
-                    }
-                    (_, None) => None,
-                };
-                if let Some(wait) = wait {
-                    state.open = Some((now + wait, wait));
-                }
-            }
+            None => state.in_a_row = 0,
         }
     }
 
-    fn health_of(&self, state: &State, now: Duration) -> TargetHealth {
-        let available = match state.open {
-            None => true,
-            Some((until, _)) => now >= until && state.probe_until.is_none_or(|probe| now >= probe),
+    fn too_many(&self, state: &State) -> bool {
+        let enough = state.calls >= f64::from(self.options.minimum_calls.max(1)) - 1e-9;
+        enough && state.broken / state.calls >= self.options.failure_rate
+    }
+
+    /// The state of a key of a target, made if there is room; the target longest unheard of makes room.
+    fn state<'a>(&self, inner: &'a mut Inner, target: &Target, key: &str, now: Duration) -> Option<&'a mut State> {
+        if self.options.capacity == 0 {
+            return None;
+        }
+        if !inner.targets.contains_key(target) && inner.targets.len() >= self.options.capacity {
+            let heard = |keys: &[(String, State)]| {
+                let busy = keys.iter().any(|(_, s)| s.in_flight > 0);
+                (busy, keys.iter().map(|(_, s)| s.at).max())
+            };
+            let oldest = inner.targets.iter().min_by_key(|(target, keys)| (heard(keys), (*target).clone()));
+            if let Some(oldest) = oldest.map(|(target, _)| target.clone()) {
+                inner.targets.remove(&oldest);
+            }
+        }
+        let keys = inner.targets.entry(target.clone()).or_default();
+        let place = keys.iter().position(|(k, _)| k == key).unwrap_or_else(|| {
+            keys.push((key.to_owned(), State { at: now, ..State::default() }));
+            keys.len() - 1
+        });
+        keys.get_mut(place).map(|(_, state)| state)
+    }
+
+    /// The keys of `target`, those of which nothing is known yet included.
+    fn each_key<'a>(
+        &'a self,
+        inner: &'a Inner,
+        target: &Target,
+    ) -> impl Iterator<Item = (&'a str, Option<&'a State>)> + 'a {
+        const ONE: &[String] = &[String::new()];
+        let names: &[String] = self.keys.get(&target.provider).map_or(ONE, Vec::as_slice);
+        let states: &[(String, State)] = inner.targets.get(target).map_or(&[], Vec::as_slice);
+        names
+            .iter()
+            .map(move |name| (name.as_str(), states.iter().find(|(key, _)| key == name).map(|(_, state)| state)))
+    }
+
+    fn health_of(&self, inner: &Inner, target: &Target, now: Duration) -> TargetHealth {
+        let mut all = TargetHealth::default();
+        let mut best: Option<(bool, f32)> = None;
+        for (_, state) in self.each_key(inner, target) {
+            let Some(state) = state else {
+                all.available = true;
+                best = Some((true, 0.0));
+                continue;
+            };
+            let available = Self::free(state, now);
+            let rate = self.failure_rate(state, now);
+            all.available |= available;
+            all.in_flight = all.in_flight.saturating_add(state.in_flight);
+            all.first_token = match (all.first_token, state.first_token) {
+                (Some(a), Some(b)) => Some(a.min(b)),
+                (a, b) => a.or(b),
+            };
+            best = match best {
+                Some((true, old)) if !available => Some((true, old)),
+                Some((was, old)) if was == available => Some((was, old.min(rate))),
+                _ => Some((available, rate)),
+            };
+        }
+        all.failure_rate = best.map_or(0.0, |(_, rate)| rate);
+        all
+    }
+
+    fn key_health(&self, key: &str, state: Option<&State>, now: Duration) -> KeyHealth {
+        let fresh = State::default();
+        let state = state.unwrap_or(&fresh);
+        let closed_for = state.open.map_or(Duration::ZERO, |open| open.until.saturating_sub(now));
+        let breaker = match state.open {
+            None => BreakerState::Closed,
+            Some(open) if now < open.until => BreakerState::Open,
+            Some(_) => BreakerState::HalfOpen,
         };
+        KeyHealth {
+            key_id: key.to_owned(),
+            breaker,
+            closed_for,
+            first_token: state.first_token,
+            failure_rate: self.failure_rate(state, now),
+            in_flight: state.in_flight,
+        }
+    }
+
+    fn free(state: &State, now: Duration) -> bool {
+        state.open.is_none_or(|open| now >= open.until && !state.probing)
+    }
+
+    /// One imagined success is among the calls, so that a single failure is no rate of 1 and an old rate fades.
+    fn failure_rate(&self, state: &State, now: Duration) -> f32 {
         let keep = self.kept(state, now);
-        // One imagined success, so that a single failure is no rate of 1 and an old rate fades.
-        let failure_rate = (state.failed * keep / (state.calls * keep + 1.0)) as f32;
-        TargetHealth { available, first_token: state.first_token, failure_rate }
+        (state.failed * keep / (state.calls * keep + 1.0)) as f32
     }
 
     /// The share that what was counted at `state.at` still has.
@@ -204,145 +472,21 @@ impl FleetHealth {
         0.5f64.powf(now.saturating_sub(state.at).as_secs_f64() / half_life)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Target, State>> {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
         // A panic elsewhere leaves counts behind, never half a state: each update is a few assignments.
-        self.targets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A call that ended.
+#[derive(Clone, Copy)]
+struct Ended {
+    began: Duration,
+    probe: bool,
+    /// Chance, 0 to 1, for the jitter of a cool-down.
+    draw: f64,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::router::Intent;
-    use std::sync::atomic::{AtomicU64, Ordering};
-
-    #[derive(Debug, Default)]
-    struct Hand(AtomicU64);
-    impl Hand {
-        fn pass(&self, seconds: u64) {
-            self.0.fetch_add(seconds, Ordering::Relaxed);
-        }
-    }
-    impl Clock for Hand {
-        fn now(&self) -> jiff::Timestamp {
-            jiff::Timestamp::UNIX_EPOCH
-        }
-        fn monotonic(&self) -> Duration {
-            Duration::from_secs(self.0.load(Ordering::Relaxed))
-        }
-    }
-
-    fn target() -> Target {
-        Target::new("p", "m")
-    }
-    fn outcome(error: Option<ErrorKind>, first_token_ms: Option<u64>) -> RouteOutcome {
-        let mut outcome = RouteOutcome::new(target(), Intent::QaRetrieval, Duration::from_secs(1));
-        outcome.error = error;
-        outcome.first_token = first_token_ms.map(Duration::from_millis);
-        outcome
-    }
-    fn set_up() -> (Arc<Hand>, FleetHealth) {
-        let clock = Arc::new(Hand::default());
-        (clock.clone(), FleetHealth::new(clock))
-    }
-    fn available(health: &FleetHealth) -> bool {
-        health.snapshot(&[target()]).targets[0].1.available
-    }
-
-    #[test]
-    fn latency_is_learnt_from_successes_alone() {
-        let (_, health) = set_up();
-        assert_eq!(health.of(&target()).first_token, None);
-        health.record(&outcome(None, Some(1_000)));
-        health.record(&outcome(Some(ErrorKind::Timeout), Some(1)));
-        assert_eq!(health.of(&target()).first_token, Some(Duration::from_secs(1)));
-        health.record(&outcome(None, Some(2_000)));
-        assert_eq!(health.of(&target()).first_token, Some(Duration::from_millis(1_300)));
-    }
-
-    #[test]
-    fn three_failures_in_a_row_open_it_and_one_probe_closes_it() {
-        let (clock, health) = set_up();
-        for _ in 0..2 {
-            health.record(&outcome(Some(ErrorKind::Transient), None));
-        }
-        health.record(&outcome(None, None));
-        for _ in 0..2 {
-            health.record(&outcome(Some(ErrorKind::Transient), None));
-        }
-        assert!(available(&health), "never three in a row");
-        health.record(&outcome(Some(ErrorKind::Connection), None));
-        assert!(!available(&health));
-        clock.pass(15);
-        assert!(health.of(&target()).available && health.of(&target()).available, "looking sends no probe");
-        assert!(available(&health), "the probe");
-        assert!(!available(&health), "one probe at a time");
-        health.record(&outcome(Some(ErrorKind::Transient), None));
-        clock.pass(15);
-        assert!(!available(&health), "twice as long after a failed probe");
-        clock.pass(15);
-        assert!(available(&health));
-        health.record(&outcome(None, Some(5)));
-        assert!(available(&health) && available(&health));
-    }
-
-    #[test]
-    fn a_probe_that_is_never_heard_of_does_not_block_for_ever() {
-        let (clock, health) = set_up();
-        health.record(&outcome(Some(ErrorKind::Credential), None));
-        assert!(!available(&health), "a wrong key needs no second try");
-        clock.pass(299);
-        assert!(!available(&health));
-        clock.pass(1);
-        assert!(available(&health) && !available(&health));
-        clock.pass(30);
-        assert!(available(&health));
-    }
-
-    #[test]
-    fn the_callers_own_faults_say_nothing_about_the_target() {
-        let (_, health) = set_up();
-        for kind in [
-            ErrorKind::BadRequest,
-            ErrorKind::ContentPolicy,
-            ErrorKind::ContextTooLong,
-            ErrorKind::Cancelled,
-            ErrorKind::InvalidInput,
-        ] {
-            for _ in 0..5 {
-                health.record(&outcome(Some(kind), None));
-            }
-        }
-        assert_eq!(health.of(&target()), TargetHealth { available: true, first_token: None, failure_rate: 0.0 });
-    }
-
-    #[test]
-    fn the_failure_rate_rises_with_failures_and_fades_with_time() {
-        let (clock, health) = set_up();
-        health.record(&outcome(Some(ErrorKind::Transient), None));
-        let one = health.of(&target()).failure_rate;
-        assert!((one - 0.5).abs() < 1e-6);
-        health.record(&outcome(Some(ErrorKind::Transient), None));
-        assert!(health.of(&target()).failure_rate > one);
-        health.record(&outcome(None, None));
-        assert!((health.of(&target()).failure_rate - 0.5).abs() < 1e-6);
-        clock.pass(3_600);
-        assert!(health.of(&target()).failure_rate < 0.01);
-    }
-
-    #[test]
-    fn what_it_remembers_is_bounded() {
-        let clock = Arc::new(Hand::default());
-        let health =
-            FleetHealth::with_options(clock.clone(), HealthOptions { capacity: 10, ..HealthOptions::default() });
-        for n in 0..100 {
-            let mut outcome = outcome(None, Some(1));
-            outcome.target.model = format!("m{n}");
-            health.record(&outcome);
-            clock.pass(1);
-        }
-        assert_eq!(health.lock().len(), 10);
-        assert!(health.of(&Target::new("p", "m99")).first_token.is_some());
-        assert!(health.of(&Target::new("p", "m0")).first_token.is_none());
-    }
-}
+#[path = "health_tests.rs"]
+mod tests;

@@ -143,6 +143,8 @@ pub struct TargetHealth {
     pub first_token: Option<Duration>,
     /// Decayed share of calls that failed, 0 to 1.
     pub failure_rate: f32,
+    /// Calls on their way, over all keys.
+    pub in_flight: u32,
 }
 
 /// The models that can be called now.

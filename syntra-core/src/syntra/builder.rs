@@ -5,16 +5,16 @@ use crate::clock::{Clock, SystemClock};
 use crate::context::{Budget, ContextBuilder, DefaultContextBuilder};
 use crate::embed::{Embedder, StaticEmbedder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Coalescer, HedgePolicy, Hedger, Recovery, RetryPolicy};
+use crate::exec::{AdmissionOptions, Admissions, Coalescer, HedgePolicy, Hedger, PaceLimits, Recovery, RetryPolicy};
 use crate::memory::{Memories, MemoryStore, SqliteMemoryStore};
 use crate::provider::{self, Provider};
-use crate::router::{Catalogue, DefaultRouter, FleetHealth, Router, RouterPreferences, Target};
+use crate::router::{Catalogue, DefaultRouter, HealthOptions, Router, RouterPreferences, Target};
 use crate::search::{DefaultRanker, HybridRanker};
 use crate::storage::Database;
 use crate::thread::{SqliteThreadStore, ThreadStore};
 use crate::turn::Rooms;
 use crate::voice::Persona;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -46,6 +46,7 @@ pub struct SyntraBuilder {
     recovery: Recovery,
     deadline: Option<Duration>,
     hedger: Option<Hedger>,
+    admission: AdmissionOptions,
     time_zone: jiff::tz::TimeZone,
     clock: Arc<dyn Clock>,
     history_messages: u64,
@@ -82,6 +83,7 @@ impl SyntraBuilder {
             recovery: Recovery::default(),
             deadline: None,
             hedger: None,
+            admission: AdmissionOptions::default(),
             time_zone: jiff::tz::TimeZone::UTC,
             clock: Arc::new(SystemClock::new()),
             history_messages: 20,
@@ -101,8 +103,9 @@ impl SyntraBuilder {
         self
     }
 
-    /// Adds a provider; one of the same name is replaced. Its models are those of the catalogue, unless
-    /// [`SyntraBuilder::models`] names others.
+    /// Adds a provider. One of the same name with another key (see [`Provider::key_id`]) adds a key: calls are balanced over the keys of a
+    /// provider, and each has its own pace and breaker. One of the same name and key is replaced. Its models are those of the catalogue,
+    /// unless [`SyntraBuilder::models`] names others.
     pub fn provider(mut self, provider: impl Provider) -> Self {
         self.add_provider(Arc::new(provider));
         self
@@ -115,7 +118,7 @@ impl SyntraBuilder {
     }
 
     fn add_provider(&mut self, provider: Arc<dyn Provider>) {
-        self.providers.retain(|p| p.name() != provider.name());
+        self.providers.retain(|p| (p.name(), p.key_id()) != (provider.name(), provider.key_id()));
         self.providers.push(provider);
     }
 
@@ -168,6 +171,7 @@ impl SyntraBuilder {
             let Ok(models) = found.list_models_within(LOCAL_SERVER_WAIT).await else { continue };
             if !models.is_empty() {
                 self.models.insert(server.name.to_owned(), models);
+                self.providers.retain(|p| p.name() != server.name);
                 self.add_provider(Arc::new(found));
             }
         }
@@ -263,6 +267,25 @@ impl SyntraBuilder {
         Ok(self)
     }
 
+    /// Sets what is sent to `provider` at the most with each of its keys, in place of [`SyntraBuilder::default_pacing`]. The default has
+    /// no limits of its own and learns from what the provider says; [`PaceLimits::classic`] is cautious from the start.
+    pub fn pacing(mut self, provider: impl Into<String>, limits: PaceLimits) -> Self {
+        self.admission.pacing.insert(provider.into(), limits);
+        self
+    }
+
+    /// Sets what is sent at the most to each provider for which [`SyntraBuilder::pacing`] says nothing.
+    pub fn default_pacing(mut self, limits: PaceLimits) -> Self {
+        self.admission.default_pacing = limits;
+        self
+    }
+
+    /// Sets when a key of a model that fails is left alone, and for how long.
+    pub fn breaker(mut self, options: HealthOptions) -> Self {
+        self.admission.health = options;
+        self
+    }
+
     /// Sets the time zone in which `yesterday` is understood. UTC by default.
     ///
     /// # Errors
@@ -277,6 +300,8 @@ impl SyntraBuilder {
     /// Replaces the clock.
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
+        // Pacers of different times cannot be one.
+        self.admission.shared = false;
         self
     }
 
@@ -300,11 +325,7 @@ impl SyntraBuilder {
     pub fn build(self) -> Result<Syntra> {
         for name in self.models.keys() {
             if !self.providers.iter().any(|p| p.name() == name) {
-                let known: Vec<&str> = self.providers.iter().map(|p| p.name()).collect();
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!("models are named for provider {name:?}, which is not configured; configured: {known:?}"),
-                ));
+                return Err(unknown_provider("models are named", name, &self.providers));
             }
         }
         let embedder: Arc<dyn Embedder> = match self.embedder {
@@ -331,9 +352,9 @@ impl SyntraBuilder {
             }
         };
         let catalogue = self.catalogue.unwrap_or_else(Catalogue::builtin);
-        let health = Arc::new(FleetHealth::new(self.clock.clone()));
         let mut targets = Vec::new();
-        for provider in &self.providers {
+        let mut seen = HashSet::new();
+        for provider in self.providers.iter().filter(|p| seen.insert(p.name())) {
             let named = self.models.get(provider.name());
             let models =
                 named.cloned().unwrap_or_else(|| current_models(&catalogue, provider.name(), self.clock.now()));
@@ -342,15 +363,23 @@ impl SyntraBuilder {
         let router = self
             .router
             .unwrap_or_else(|| Arc::new(DefaultRouter::new(catalogue.clone(), self.preferences, self.clock.clone())));
-        let providers = self.providers.into_iter().map(|p| (p.name().to_owned(), p)).collect();
+        drop(seen);
+        for limits in self.admission.pacing.values().chain([&self.admission.default_pacing]) {
+            limits.check()?;
+        }
+        for name in self.admission.pacing.keys() {
+            if !self.providers.iter().any(|p| p.name() == name) {
+                return Err(unknown_provider("pacing is set", name, &self.providers));
+            }
+        }
+        let admissions = Admissions::new(self.providers, self.admission, self.clock.clone());
         let rooms = Rooms {
             memories: Memories::new(store.clone(), embedder.clone(), self.ranker, self.clock.clone()),
             threads,
-            providers: Arc::new(providers),
+            admissions,
             targets,
             catalogue,
             router,
-            health,
             context: self.context,
             persona: self.persona,
             budget: self.budget,
@@ -372,6 +401,13 @@ impl SyntraBuilder {
         };
         Ok(Syntra { rooms: Arc::new(rooms), embedder, store })
     }
+}
+
+fn unknown_provider(what: &str, name: &str, providers: &[Arc<dyn Provider>]) -> Error {
+    let mut known: Vec<&str> = providers.iter().map(|p| p.name()).collect();
+    known.dedup();
+    let problem = format!("{what} for provider {name:?}, which is not configured; configured: {known:?}");
+    Error::new(ErrorKind::Config, problem)
 }
 
 /// The models of `provider` in the catalogue that are not retired.

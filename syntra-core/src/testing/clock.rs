@@ -53,3 +53,42 @@ impl Clock for FakeClock {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1
     }
 }
+
+/// A [`Clock`] that follows the runtime's timer, so that `tokio::time::pause` and `advance` move it too. Make it inside a runtime.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// use syntra_core::{Clock, testing::TokioClock};
+/// let clock = TokioClock::new();
+/// let before = clock.monotonic();
+/// tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+/// assert!(clock.monotonic() > before && clock.now() > jiff::Timestamp::UNIX_EPOCH);
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct TokioClock(tokio::time::Instant);
+
+impl TokioClock {
+    /// A clock whose monotonic time begins now, at noon, universal time, of 2 January 2026.
+    pub fn new() -> Self {
+        Self(tokio::time::Instant::now())
+    }
+}
+
+impl Default for TokioClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        let noon = Timestamp::from_second(1_767_355_200).unwrap_or(Timestamp::UNIX_EPOCH);
+        noon.checked_add(self.monotonic()).unwrap_or(Timestamp::MAX)
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.elapsed()
+    }
+}

@@ -13,7 +13,7 @@ mod scripted;
 mod thread_store;
 mod vector_index;
 
-pub use clock::FakeClock;
+pub use clock::{FakeClock, TokioClock};
 pub use dialect::{DialectFixture, dialect_conformance, fold, stream_events};
 pub use embedder::embedder_conformance;
 pub use memory_store::memory_store_conformance;

@@ -32,7 +32,7 @@ pub fn retry_after(headers: &[(String, String)], body: &[u8], now: Timestamp) ->
         .map(|wait| wait.min(LONGEST))
 }
 
-fn from_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+pub(super) fn from_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
 }
 
@@ -158,16 +158,22 @@ fn from_limits(headers: &[(String, String)], now: Timestamp) -> Option<Duration>
         if from_header(headers, &remaining).and_then(|v| v.trim().parse::<f64>().ok()) != Some(0.0) {
             continue;
         }
-        let wait = match value.trim().parse::<f64>() {
-            // Epoch milliseconds, epoch seconds, or seconds from now, told apart by their size.
-            Ok(n) if n > 1e11 => Timestamp::from_millisecond(n as i64).ok().map(|at| until(at, now)),
-            Ok(n) if n > 1e8 => Timestamp::from_second(n as i64).ok().map(|at| until(at, now)),
-            Ok(n) => seconds(n),
-            Err(_) => parse_duration(value).or_else(|| instant(value.trim(), now)),
-        };
+        let wait = reset_in(value, now);
         longest = longest.max(wait);
     }
     longest
+}
+
+/// How far away the time in a `reset` header is.
+pub(super) fn reset_in(value: &str, now: Timestamp) -> Option<Duration> {
+    let value = value.trim();
+    match value.parse::<f64>() {
+        // Epoch milliseconds, epoch seconds, or seconds from now, told apart by their size.
+        Ok(n) if n > 1e11 => Timestamp::from_millisecond(n as i64).ok().map(|at| until(at, now)),
+        Ok(n) if n > 1e8 => Timestamp::from_second(n as i64).ok().map(|at| until(at, now)),
+        Ok(n) => seconds(n),
+        Err(_) => parse_duration(value).or_else(|| instant(value, now)),
+    }
 }
 
 fn until(at: Timestamp, now: Timestamp) -> Duration {

@@ -4,9 +4,9 @@ use super::{NONE_ANSWERS, Outcome, Prepared, Turn, extractive, snippet, stream};
 use crate::chat::{Citation, Event, FinishReason, Request, Usage};
 use crate::context;
 use crate::error::{Result, Retry};
-use crate::exec::{AttemptRecord, Execution, ExecutionUpdate, Meter, OnDrop, execute};
+use crate::exec::{AttemptRecord, Execution, ExecutionUpdate, Meter, execute};
 use crate::memory::Memory;
-use crate::router::{Intent, Plan, RouteOutcome, Target};
+use crate::router::{Intent, Plan, RouteOutcome, Target, predicted_output_tokens};
 use futures::StreamExt as _;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -90,8 +90,10 @@ fn cited(prepared: &Prepared, text: &str) -> Vec<Citation> {
 /// What is carried out for `turn`.
 fn execution(turn: &Turn, prepared: &Prepared, plan: Plan, request: Request) -> Execution {
     let rooms = &turn.rooms;
-    let intent = plan.intent;
-    let mut execution = Execution::new(plan, turn.scope.clone(), rooms.providers.clone(), request, rooms.clock.clone());
+    let output = request.max_tokens.map_or_else(|| predicted_output_tokens(plan.intent), u64::from);
+    let mut execution =
+        Execution::new(plan, turn.scope.clone(), rooms.admissions.clone(), request, rooms.clock.clone());
+    execution.estimated_tokens = prepared.context.total_tokens as u64 + output;
     execution.streaming = turn.streaming;
     execution.coalescer = rooms.coalescer.clone();
     execution.policy = rooms.policy.clone();
@@ -102,13 +104,6 @@ fn execution(turn: &Turn, prepared: &Prepared, plan: Plan, request: Request) -> 
         prompt_tokens: prepared.context.total_tokens as u64,
         count: Arc::new(|target, text| context::counter_for(&target.model).count(text) as u64),
     });
-    // A reader who leaves takes the turn along; the fleet still learns that the call is over.
-    let watching = rooms.clone();
-    execution.on_drop = Some(OnDrop::new(move |record| {
-        if !record.shared {
-            watching.health.record(&observed(&record, intent));
-        }
-    }));
     execution
 }
 
@@ -119,7 +114,7 @@ fn observed(record: &AttemptRecord, intent: Intent) -> RouteOutcome {
     observed
 }
 
-/// Bills an attempt and tells the router how it went. A call that another bears is free, and says nothing that the other does not say.
+/// Bills an attempt and tells the router how it went; the fleet's health knows from the call itself. A call that another bears is free, and says nothing that the other does not say.
 fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord) {
     if record.shared {
         record.usage.provider_cost = None;
@@ -135,7 +130,6 @@ fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord) {
     }
     let mut observed = observed(&record, intent);
     observed.cost = cost;
-    turn.rooms.health.record(&observed);
     turn.rooms.router.observe(&observed);
     turn.trace.attempts.push(record);
 }

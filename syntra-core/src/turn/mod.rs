@@ -26,17 +26,16 @@ use crate::chat::{
 use crate::clock::Clock;
 use crate::context::{self, Budget, Context, ContextBuilder, ContextInput, EntityLine, TokenCounter};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{Coalescer, Hedger, Recovery, RetryPolicy};
+use crate::exec::{Admissions, Coalescer, Hedger, Recovery, RetryPolicy};
 use crate::memory::{Memories, Memory, RecallRequest, Recalled};
-use crate::provider::Provider;
 use crate::query::{self, QueryAnalysis, Rewrite};
-use crate::router::{self, Catalogue, Fleet, FleetHealth, Plan, RouteQuery, Router, Target};
+use crate::router::{self, Catalogue, Fleet, Plan, RouteQuery, Router, Target};
 use crate::search::Strategy;
 use crate::thread::{ThreadMessage, ThreadStore};
 use crate::voice::Persona;
 use conversation::{Conversation, read_thread};
 use jiff::Timestamp;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -45,12 +44,12 @@ use std::time::Duration;
 pub(crate) struct Rooms {
     pub(crate) memories: Memories,
     pub(crate) threads: Arc<dyn ThreadStore>,
-    pub(crate) providers: Arc<HashMap<String, Arc<dyn Provider>>>,
+    /// The providers, and leave to call them.
+    pub(crate) admissions: Admissions,
     /// Every model that may be called.
     pub(crate) targets: Vec<Target>,
     pub(crate) catalogue: Catalogue,
     pub(crate) router: Arc<dyn Router>,
-    pub(crate) health: Arc<FleetHealth>,
     pub(crate) context: Arc<dyn ContextBuilder>,
     pub(crate) persona: Persona,
     pub(crate) budget: Budget,
@@ -325,7 +324,7 @@ fn plan(turn: &mut Turn, prepared: &Prepared) -> Result<Choice> {
         return Ok(Choice::Memory(NO_MODEL));
     }
     let query = route_query(turn, &request, prepared);
-    let fleet = turn.rooms.health.snapshot(&turn.rooms.targets);
+    let fleet = turn.rooms.fleet();
     let planned = turn.rooms.router.plan(&query, &fleet);
     turn.span("planning", from);
     match planned {
@@ -357,9 +356,9 @@ fn route_query(turn: &Turn, request: &Request, prepared: &Prepared) -> RouteQuer
 }
 
 impl Rooms {
-    /// The fleet as it is known, without taking the one probe of a target that is cooling down.
+    /// The fleet as it is known.
     pub(crate) fn fleet(&self) -> Fleet {
-        Fleet { targets: self.targets.iter().map(|t| (t.clone(), self.health.of(t))).collect() }
+        self.admissions.health().snapshot(&self.targets)
     }
 
     /// What `usage` costs at `target`: what the provider said, else the catalogue's price; `None` when nobody knows.

@@ -313,7 +313,12 @@ fn any_case() -> impl Strategy<Value = (Vec<ModelInfo>, Vec<TargetHealth>, Route
                 let up = up || n == 0;
                 (
                     info,
-                    TargetHealth { available: up, first_token: ms.map(Duration::from_millis), failure_rate: failing },
+                    TargetHealth {
+                        available: up,
+                        first_token: ms.map(Duration::from_millis),
+                        failure_rate: failing,
+                        in_flight: 0,
+                    },
                 )
             })
             .unzip();
