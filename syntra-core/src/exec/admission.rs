@@ -444,7 +444,8 @@ impl Stream for Settling {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let Poll::Ready(item) = self.inner.poll_next_unpin(cx) else { return Poll::Pending };
         match &item {
-            None => self.settle(None),
+            // Settled already, unless the end never came.
+            None => self.settle(Some(&Error::new(ErrorKind::Truncated, "the stream ended before its terminal event"))),
             Some(Err(error)) => self.settle(Some(error)),
             Some(Ok(Event::Usage(usage))) => self.usage.merge(usage),
             Some(Ok(Event::Finish { .. })) => self.settle(None),
