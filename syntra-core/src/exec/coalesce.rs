@@ -193,7 +193,8 @@ impl Flight {
         let mut log = lock(&self.log);
         match item {
             Ok(Some(item)) => {
-                log.ended |= item.is_err();
+                // Nothing follows these, and whoever has read them reads no further.
+                log.ended |= matches!(item, Err(_) | Ok(Event::Finish { .. }));
                 log.events.push(item);
             }
             Ok(None) => log.ended = true,
