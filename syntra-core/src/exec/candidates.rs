@@ -2,7 +2,7 @@
 
 use super::action::Action;
 use super::policy::RetryPolicy;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::router::{Plan, Planned};
 use std::time::Duration;
 
@@ -12,6 +12,8 @@ pub(super) struct Candidate {
     pub(super) planned: Planned,
     /// Calls so far.
     pub(super) calls: usize,
+    /// Times that it could not be called.
+    refusals: usize,
     /// Not before this (monotonic); `None` means that it is out.
     ready_at: Option<Duration>,
     /// Whether those that are not come first.
@@ -44,6 +46,7 @@ impl Candidates {
         let list = plan.order.iter().map(|planned| Candidate {
             planned: planned.clone(),
             calls: 0,
+            refusals: 0,
             ready_at: Some(Duration::ZERO),
             later: false,
             window: window(planned),
@@ -87,7 +90,7 @@ impl Candidates {
     /// called before.
     pub(super) fn is_last(&self, index: usize, policy: &RetryPolicy) -> bool {
         let open = |c: &Candidate| c.ready_at.is_some() && c.calls < policy.max_per_target;
-        let again = self.get(index).is_some_and(|c| c.calls > 1);
+        let again = self.get(index).is_some_and(|c| c.calls + c.refusals > 1);
         again || !self.list.iter().enumerate().any(|(other, c)| other != index && open(c))
     }
 
@@ -97,6 +100,19 @@ impl Candidates {
         if let Some(candidate) = self.list.get_mut(index) {
             candidate.calls += 1;
         }
+    }
+
+    /// The call to `index` that had begun was not let through: no call was made, and none is counted.
+    pub(super) fn refused(&mut self, index: usize, error: &Error, now: Duration, policy: &RetryPolicy) {
+        let Some(candidate) = self.list.get_mut(index) else { return };
+        self.calls = self.calls.saturating_sub(1);
+        candidate.calls = candidate.calls.saturating_sub(1);
+        candidate.refusals += 1;
+        let wait = error.retry_after().unwrap_or(policy.backoff);
+        let patient = wait <= policy.max_wait && candidate.refusals < policy.max_per_target.max(2);
+        candidate.ready_at = patient.then_some(now.saturating_add(wait));
+        // What is left alone for failing comes after what is merely busy.
+        candidate.later |= error.kind() == ErrorKind::Overloaded;
     }
 
     /// A call to `index` failed, and `action` follows from it. `jitter` is between 0 and 1.
@@ -151,7 +167,6 @@ impl Candidates {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
     use crate::router::{CandidateReport, Intent, Standing, Target};
 
     const NOW: Duration = Duration::from_secs(100);
@@ -233,6 +248,26 @@ mod tests {
         assert_eq!(next(&four), Some((2, 0)));
         fail(&mut four, 2, ErrorKind::ContentPolicy);
         assert_eq!(next(&four), None);
+    }
+
+    #[test]
+    fn what_was_not_let_through_is_no_call() {
+        let mut two = candidates(&[("a", "m", None), ("b", "m", None)]);
+        let policy = RetryPolicy::default();
+        let refused = |kind, wait| Error::new(kind, "").with_retry_after(Duration::from_secs(wait));
+        two.begin(0);
+        assert!(!two.is_last(0, &policy), "nobody waits for a pace while another may be called");
+        two.refused(0, &refused(ErrorKind::RateLimit, 2), NOW, &policy);
+        assert_eq!(next(&two), Some((1, 0)));
+        two.begin(1);
+        two.refused(1, &refused(ErrorKind::Overloaded, 1), NOW, &policy);
+        assert_eq!(next(&two), Some((0, 2_000)), "the busy before the broken");
+        two.begin(0);
+        assert!(two.is_last(0, &policy));
+        fail(&mut two, 0, ErrorKind::Transient);
+        assert_eq!(two.get(0).map(|c| c.calls), Some(2));
+        two.refused(1, &refused(ErrorKind::Overloaded, 1), NOW, &policy);
+        assert_eq!(next(&two), None, "refusals are bounded too");
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub use policy::{Jitter, Recovery, RetryPolicy};
 pub use run::{Execution, ExecutionStream, ExecutionUpdate, execute};
 
 #[cfg(test)]
+mod outage_tests;
+#[cfg(test)]
 mod property_tests;
 #[cfg(test)]
 mod recovery_tests;

@@ -458,6 +458,12 @@ impl Run {
             elapsed_ms: record.elapsed_ms,
         });
         self.bill(record);
+        if is_refusal(&error) {
+            let now = self.execution.clock.monotonic();
+            self.candidates.refused(index, &error, now, &self.execution.policy);
+            self.last_error = Some(error);
+            return false;
+        }
         let action = action(&error, was_resumed);
         let (now, jitter) = (self.execution.clock.monotonic(), self.execution.jitter.next());
         self.candidates.failed(index, &error, action, now, &self.execution.policy, jitter);
@@ -498,6 +504,11 @@ impl Run {
             .with_attempts(std::mem::take(&mut self.failures));
         self.queue.push_back(Err(error));
     }
+}
+
+/// Whether `error` is [`Admissions`]' own: nothing was sent.
+fn is_refusal(error: &Error) -> bool {
+    error.phase() == Phase::BeforeSend && matches!(error.code(), Some("paced" | "breaker_open"))
 }
 
 impl Stage {

@@ -114,7 +114,8 @@ fn observed(record: &AttemptRecord, intent: Intent) -> RouteOutcome {
     observed
 }
 
-/// Bills an attempt and tells the router how it went; the fleet's health knows from the call itself. A call that another bears is free, and says nothing that the other does not say.
+/// Bills an attempt and tells the router how it went; the fleet's health knows from the call itself. A call that another bears is free,
+/// and says nothing that the other does not say.
 fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord) {
     if record.shared {
         record.usage.provider_cost = None;
