@@ -149,6 +149,7 @@ fn run(criterion: &mut Criterion) -> std::result::Result<(), Box<dyn std::error:
             filter: &filter,
             now: Timestamp::now(),
             limit: 10,
+            topics: false,
         }
     };
     for size in SIZES {

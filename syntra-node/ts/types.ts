@@ -492,4 +492,6 @@ export interface SyntraOptions {
   historyMessages?: number
   /** Whether a question that no model answers is answered from memory. Default true. */
   extractiveFallback?: boolean
+  /** Whether a turn says its steps in words (events of type `thinking`); it does by default. */
+  thinking?: boolean
 }

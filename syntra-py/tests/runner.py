@@ -88,7 +88,7 @@ def settings(case: dict[str, Any], base_url: Callable[[str], str]) -> dict[str, 
     for name, cls in classes.items():
         if name in setup:
             out[name] = cls(**setup[name])
-    for name in ("extractive_fallback", "history_messages", "recovery", "deadline"):
+    for name in ("extractive_fallback", "history_messages", "recovery", "deadline", "thinking"):
         if name in setup:
             out[name] = setup[name]
     return out

@@ -57,6 +57,8 @@ pub struct Setup {
     pub hedging: Option<Map<String, Value>>,
     /// Whether memory answers when no model does.
     pub extractive_fallback: Option<bool>,
+    /// Whether a turn says its steps in words.
+    pub thinking: Option<bool>,
     /// How many messages of a thread a turn reads back.
     pub history_messages: Option<u64>,
 }

@@ -93,6 +93,7 @@ async fn found(stores: &Stores, scope: &Scope, id: &str) -> bool {
         filter: &filter,
         now: Timestamp::UNIX_EPOCH,
         limit: 10,
+        topics: false,
     };
     let found = stores.memories.recall(scope, Strategy::Keyword, &query).await.unwrap();
     found.iter().any(|candidate| candidate.id == id)

@@ -189,6 +189,7 @@ impl Stores {
                     filter: &every,
                     now: at(100),
                     limit: 100,
+                    topics: false,
                 }
             };
         }

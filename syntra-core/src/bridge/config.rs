@@ -44,6 +44,7 @@ struct Config {
     time_zone: Option<String>,
     history_messages: Option<u64>,
     extractive_fallback: Option<bool>,
+    thinking: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -222,6 +223,9 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
     }
     if let Some(yes) = config.extractive_fallback {
         builder = builder.extractive_fallback(yes);
+    }
+    if let Some(yes) = config.thinking {
+        builder = builder.thinking(yes);
     }
     Ok(Bridged { syntra: builder.build()?, host })
 }

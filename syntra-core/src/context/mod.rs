@@ -4,11 +4,13 @@
 
 mod builder;
 mod history;
+mod relevance;
 mod tokens;
 
 pub use builder::DefaultContextBuilder;
 pub(crate) use history::begins_exchange;
 pub use history::{Rolling, SUMMARY_EVERY, summarise};
+pub use relevance::relevant;
 pub use tokens::{
     DOCUMENT_TOKENS, EstimatedCounter, IMAGE_TOKENS, IMAGE_TOKENS_LOW, MESSAGE_OVERHEAD, REPLY_OVERHEAD, TOOL_OVERHEAD,
     Tiktoken, count_message, count_messages, counter_for,
@@ -191,7 +193,7 @@ pub struct Dropped {
 }
 
 /// A context, ready to be sent.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Context {
     /// The messages: system, history, current.

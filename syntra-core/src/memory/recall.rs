@@ -242,6 +242,7 @@ impl Memories {
             filter: &request.filter,
             now,
             limit: RELEVANCE_POOL.max(request.limit),
+            topics: self.ranker.wants_topics(),
         };
         let runs: Vec<(Strategy, usize)> = request
             .strategies

@@ -73,6 +73,8 @@ pub struct SearchQuery<'a> {
     pub now: Timestamp,
     /// The most candidates a strategy returns.
     pub limit: usize,
+    /// Whether [`Signal::Topic`] is wanted, see [`HybridRanker::wants_topics`].
+    pub topics: bool,
 }
 
 /// What memory knows of somebody or something that a question names, by the graph of who is named in what.
@@ -141,6 +143,10 @@ pub trait VectorIndex: Send + Sync + Debug {
 pub trait HybridRanker: Send + Sync + Debug + 'static {
     /// Its name, for the trace.
     fn name(&self) -> &str;
+    /// Whether it reads [`Signal::Topic`], which is computed only then. It does not by default.
+    fn wants_topics(&self) -> bool {
+        false
+    }
     /// Scores `candidates` (one an id, signals of all strategies merged) and returns them best first, ties by id. Each score part is
     /// named and they add up to the score. A signal that a candidate does not have is left out, never taken as neutral.
     fn rank(&self, query: &RankQuery<'_>, candidates: Vec<Candidate>) -> Vec<Ranked>;

@@ -52,8 +52,15 @@ fn fact(id: &str, text: &str) -> NewMemory {
 
 async fn keyword(store: &dyn MemoryStore, scope: &Scope, text: &str) -> Vec<String> {
     let (analysis, filter) = (QueryAnalysis::default(), Filter::default());
-    let query =
-        SearchQuery { text, analysis: &analysis, vector: None, filter: &filter, now: Timestamp::UNIX_EPOCH, limit: 10 };
+    let query = SearchQuery {
+        text,
+        analysis: &analysis,
+        vector: None,
+        filter: &filter,
+        now: Timestamp::UNIX_EPOCH,
+        limit: 10,
+        topics: false,
+    };
     store.recall(scope, Strategy::Keyword, &query).await.unwrap().into_iter().map(|c| c.id).collect()
 }
 
@@ -321,6 +328,7 @@ async fn a_caller_that_goes_away_leaves_rows_and_indexes_in_step() {
             filter: &filter,
             now: Timestamp::UNIX_EPOCH,
             limit: 100,
+            topics: false,
         };
         let found = store.recall(&scope(), Strategy::Keyword, &query).await.unwrap();
         assert!(found.iter().any(|c| c.id == row.id), "{} is written and not found", row.id);

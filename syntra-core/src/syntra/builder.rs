@@ -51,6 +51,7 @@ pub struct SyntraBuilder {
     clock: Arc<dyn Clock>,
     history_messages: u64,
     extractive_fallback: bool,
+    thinking: bool,
 }
 
 impl fmt::Debug for SyntraBuilder {
@@ -88,6 +89,7 @@ impl SyntraBuilder {
             clock: Arc::new(SystemClock::new()),
             history_messages: 20,
             extractive_fallback: true,
+            thinking: true,
         }
     }
 
@@ -317,6 +319,12 @@ impl SyntraBuilder {
         self
     }
 
+    /// Whether a turn says its steps in words ([`crate::Event::Thinking`]), for a host's animation. It does by default.
+    pub fn thinking(mut self, yes: bool) -> Self {
+        self.thinking = yes;
+        self
+    }
+
     /// The assistant.
     ///
     /// # Errors
@@ -392,6 +400,7 @@ impl SyntraBuilder {
             clock: self.clock,
             history_messages: self.history_messages,
             extractive_fallback: self.extractive_fallback,
+            thinking: self.thinking,
             traces: moka::sync::Cache::builder()
                 .max_capacity(1_000)
                 // The default policy may refuse a newcomer in favour of what was read often; the last turns are what is asked about.

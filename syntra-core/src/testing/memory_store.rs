@@ -150,6 +150,7 @@ impl Ask {
             filter: &self.filter,
             now: day(100),
             limit: self.limit,
+            topics: false,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Answering: the models of the plan, or memory itself.
 
-use super::{NONE_ANSWERS, Outcome, Prepared, Turn, extractive, snippet, stream};
+use super::plan::{NONE_ANSWERS, again};
+use super::{Outcome, Prepared, Turn, extractive, snippet, stream};
 use crate::chat::{Citation, Event, FinishReason, Request, Usage};
 use crate::context;
-use crate::error::{Result, Retry};
+use crate::error::{Error, Result, Retry};
 use crate::exec::{AttemptRecord, Execution, ExecutionUpdate, Meter, execute};
 use crate::memory::Memory;
 use crate::router::{Intent, Plan, RouteOutcome, Target, predicted_output_tokens};
@@ -12,14 +13,49 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// execute: the models of the plan, one after another, until one answers; memory itself if none does.
+/// execute: the models of the plan, one after another, until one answers; with a smaller prompt, once, where they found it too long;
+/// memory itself if none does.
 pub(super) async fn answer(
+    turn: &mut Turn,
+    out: &stream::Emitter,
+    prepared: &mut Prepared,
+    plan: Plan,
+    request: Request,
+) -> Result<Outcome> {
+    let before = turn.trace.attempts.len();
+    let (mut outcome, mut failed) = call(turn, out, prepared, plan.clone(), request).await;
+    if let Some(error) = &failed
+        && error.retry() != Retry::Never
+        && !outcome.answer.has_content()
+    {
+        let attempts: Vec<AttemptRecord> = turn.trace.attempts.iter().skip(before).cloned().collect();
+        if let Some((plan, request)) = again(turn, prepared, &plan, &attempts) {
+            turn.think(out, "Asking again, more briefly".to_owned()).await;
+            (outcome, failed) = call(turn, out, prepared, plan, request).await;
+        }
+    }
+    match failed {
+        None => Ok(outcome),
+        // A caller's own fault, a pinned model, or text that was shown already: the caller has to know.
+        Some(error) if !turn.rooms.extractive_fallback || turn.ask.model.is_some() || outcome.answer.has_content() => {
+            Err(error)
+        }
+        Some(error) if error.retry() == Retry::Never => Err(error),
+        Some(error) => {
+            turn.trace.warnings.push(format!("no model answered: {error}"));
+            Ok(extract(turn, out, prepared, NONE_ANSWERS).await)
+        }
+    }
+}
+
+/// Carries a plan out: what came of it, and the error it failed with.
+async fn call(
     turn: &mut Turn,
     out: &stream::Emitter,
     prepared: &Prepared,
     plan: Plan,
     request: Request,
-) -> Result<Outcome> {
+) -> (Outcome, Option<Error>) {
     let from = turn.elapsed();
     let intent = plan.intent;
     let mut updates = execute(execution(turn, prepared, plan, request));
@@ -48,30 +84,18 @@ pub(super) async fn answer(
         }
     }
     turn.span("llm", from);
-    match failed {
-        None => {
-            let mut last: Vec<Event> =
-                cited(prepared, &outcome.answer.text()).into_iter().map(Event::Citation).collect();
-            if outcome.answer.usage().total_tokens().is_none() {
-                last.push(Event::Usage(turn.trace.usage.clone()));
-            }
-            last.extend(finish);
-            for event in last {
-                outcome.answer.push(&event);
-                out.emit(event).await;
-            }
-            Ok(outcome)
+    if failed.is_none() {
+        let mut last: Vec<Event> = cited(prepared, &outcome.answer.text()).into_iter().map(Event::Citation).collect();
+        if outcome.answer.usage().total_tokens().is_none() {
+            last.push(Event::Usage(turn.trace.usage.clone()));
         }
-        // A caller's own fault, a pinned model, or text that was shown already: the caller has to know.
-        Some(error) if !turn.rooms.extractive_fallback || turn.ask.model.is_some() || outcome.answer.has_content() => {
-            Err(error)
-        }
-        Some(error) if error.retry() == Retry::Never => Err(error),
-        Some(error) => {
-            turn.trace.warnings.push(format!("no model answered: {error}"));
-            Ok(extract(turn, out, prepared, NONE_ANSWERS).await)
+        last.extend(finish);
+        for event in last {
+            outcome.answer.push(&event);
+            out.emit(event).await;
         }
     }
+    (outcome, failed)
 }
 
 /// The memories that the answer cites by their labels, `[1]` and so on.

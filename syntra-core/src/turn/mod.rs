@@ -12,29 +12,30 @@ mod ask;
 mod conversation;
 mod entities;
 mod extractive;
+mod plan;
 mod save;
 mod stream;
 mod trace;
+mod window;
 
 pub use ask::{Answer, Ask};
 pub use stream::TurnStream;
 pub use trace::{Span, Trace, TracedMemory};
 
-use crate::chat::{
-    Answered, Event, Message, NanoDollars, NodeStatus, RecalledItem, Request, ResponseBuilder, Scope, Usage,
-};
+use crate::chat::{Answered, Event, Message, NanoDollars, NodeStatus, RecalledItem, ResponseBuilder, Scope, Usage};
 use crate::clock::Clock;
-use crate::context::{self, Budget, Context, ContextBuilder, ContextInput, EntityLine, TokenCounter};
-use crate::error::{Error, ErrorKind, Result};
+use crate::context::{Budget, Context, ContextBuilder, EntityLine};
+use crate::error::{Error, Result};
 use crate::exec::{Admissions, Coalescer, Hedger, Recovery, RetryPolicy};
 use crate::memory::{Memories, Memory, RecallRequest, Recalled};
 use crate::query::{self, QueryAnalysis, Rewrite};
-use crate::router::{self, Catalogue, Fleet, Plan, RouteQuery, Router, Target};
+use crate::router::{self, Catalogue, Fleet, Plan, Router, Target};
 use crate::search::Strategy;
 use crate::thread::{ThreadMessage, ThreadStore};
 use crate::voice::Persona;
 use conversation::{Conversation, read_thread};
 use jiff::Timestamp;
+use plan::Choice;
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -65,6 +66,8 @@ pub(crate) struct Rooms {
     pub(crate) history_messages: u64,
     /// Whether a turn that no model answers is answered from memory.
     pub(crate) extractive_fallback: bool,
+    /// Whether a turn says its steps in words.
+    pub(crate) thinking: bool,
     pub(crate) traces: moka::sync::Cache<(Scope, String), Arc<Trace>>,
 }
 
@@ -99,6 +102,8 @@ struct Prepared {
     conversation: Conversation,
     known: Known,
     context: Context,
+    /// The model that it was counted for.
+    model: String,
 }
 
 /// What memory has on a question.
@@ -140,6 +145,23 @@ impl Turn {
         self.rooms.clock.monotonic().saturating_sub(self.started)
     }
 
+    /// The persona's words and the caller's.
+    fn system_text(&self) -> String {
+        let mut system = self.rooms.persona.system_text();
+        if let Some(instructions) = &self.ask.instructions {
+            system.push_str("\n\n");
+            system.push_str(instructions);
+        }
+        system
+    }
+
+    /// Says a step in words, for a host's animation.
+    async fn think(&self, out: &stream::Emitter, content: String) {
+        if self.rooms.thinking {
+            out.emit(Event::Thinking { content }).await;
+        }
+    }
+
     /// Ends the span `name` that began at `from`.
     fn span(&mut self, name: &str, from: Duration) {
         let elapsed = self.elapsed();
@@ -169,11 +191,19 @@ async fn corridor(turn: &mut Turn, out: &stream::Emitter) -> Result<Answered> {
     let conversation = read_thread(turn).await?;
     let (question, analysis) = analyse(turn, &conversation.history);
     let known = recall(turn, out, &question, &conversation.history).await;
-    let context = build(turn, &known, &conversation)?;
-    let prepared = Prepared { question, analysis, conversation, known, context };
-    let outcome = match plan(turn, &prepared)? {
-        Choice::Models(plan, request) => answer::answer(turn, out, &prepared, plan, *request).await?,
-        Choice::Memory(why) => answer::extract(turn, out, &prepared, why).await,
+    let mut prepared = plan::prepare(turn, question, analysis, conversation, known)?;
+    let fleet = turn.rooms.fleet();
+    let outcome = match plan::plan(turn, &mut prepared, &fleet)? {
+        Choice::Models(plan, request) => {
+            if let Some(first) = plan.order.first() {
+                turn.think(out, format!("Asking {}", first.target)).await;
+            }
+            answer::answer(turn, out, &mut prepared, plan, *request).await?
+        }
+        Choice::Memory(why) => {
+            turn.think(out, "Answering from memory".to_owned()).await;
+            answer::extract(turn, out, &prepared, why).await
+        }
     };
     save::save(turn, prepared, outcome).await
 }
@@ -201,6 +231,7 @@ async fn recall(turn: &mut Turn, out: &stream::Emitter, question: &str, history:
     if !turn.ask.recall || question.trim().is_empty() || Answer::is_tool_result(&turn.ask.message) {
         return Known::default();
     }
+    turn.think(out, looking_for(turn.trace.analysis.as_ref())).await;
     out.emit(Event::Node { name: "recall".into(), status: NodeStatus::Started }).await;
     out.emit(Event::Searching { queries: vec![question.to_owned()] }).await;
     let from = turn.elapsed();
@@ -253,6 +284,16 @@ async fn recall(turn: &mut Turn, out: &stream::Emitter, question: &str, history:
     Known { memories, entities: entities::lines(&recall.entities) }
 }
 
+/// What is looked for, in words: the first names of the question, else its keywords.
+fn looking_for(analysis: Option<&QueryAnalysis>) -> String {
+    let named = analysis.map(|a| if a.entities.is_empty() { &a.keywords } else { &a.entities });
+    let named: Vec<String> = named.into_iter().flatten().take(3).map(|name| snippet(name)).collect();
+    match named.is_empty() || !analysis.is_some_and(|a| a.needs_memory) {
+        true => "Recalling who asks".to_owned(),
+        false => format!("Looking for what I know about {}", named.join(", ")),
+    }
+}
+
 fn traced(item: &Recalled) -> TracedMemory {
     TracedMemory {
         id: item.memory.id.clone(),
@@ -263,96 +304,6 @@ fn traced(item: &Recalled) -> TracedMemory {
         parts: item.parts.clone(),
         found_by: item.found_by.clone(),
     }
-}
-
-/// build: what fits the budget, system text first, the current message last.
-fn build(turn: &mut Turn, known: &Known, conversation: &Conversation) -> Result<Context> {
-    let from = turn.elapsed();
-    let mut system = turn.rooms.persona.system_text();
-    if let Some(instructions) = &turn.ask.instructions {
-        system.push_str("\n\n");
-        system.push_str(instructions);
-    }
-    let messages: Vec<Message> = conversation.history.iter().map(|m| m.message.clone()).collect();
-    let counter = likely_counter(turn);
-    let context = turn.rooms.context.build(&ContextInput {
-        system: &system,
-        memories: &known.memories,
-        entities: &known.entities,
-        summary: conversation.older.as_ref().and_then(|older| older.text.as_deref()),
-        history: &messages,
-        current: &turn.ask.message,
-        budget: &turn.rooms.budget,
-        counter: counter.as_ref(),
-        now: turn.now,
-    })?;
-    turn.trace.context.clone_from(&context.lines);
-    turn.trace.dropped.clone_from(&context.dropped);
-    turn.trace.tokens.clone_from(&context.tokens);
-    turn.trace.prompt_tokens = context.total_tokens;
-    turn.trace.counter = Some(context.counter.clone());
-    turn.span("context_building", from);
-    Ok(context)
-}
-
-/// The counter of the model that is most likely to answer; the plan itself needs the prompt's size and so comes later.
-fn likely_counter(turn: &Turn) -> Arc<dyn TokenCounter> {
-    let model = match &turn.ask.model {
-        Some(pinned) => pinned.split_once('/').map_or(pinned.as_str(), |(_, model)| model).to_owned(),
-        None => turn.rooms.targets.first().map(|t| t.model.clone()).unwrap_or_default(),
-    };
-    context::counter_for(&model)
-}
-
-/// Who answers.
-enum Choice {
-    /// The models of a plan.
-    Models(Plan, Box<Request>),
-    /// Memory alone, and why.
-    Memory(&'static str),
-}
-
-const NO_MODEL: &str = "No model is configured";
-const NONE_ANSWERS: &str = "No model could be reached";
-
-/// plan: which models, in which order, and why.
-fn plan(turn: &mut Turn, prepared: &Prepared) -> Result<Choice> {
-    let from = turn.elapsed();
-    let request = turn.ask.request(prepared.context.messages.clone());
-    let memory_may = turn.rooms.extractive_fallback && turn.ask.model.is_none();
-    if turn.rooms.targets.is_empty() && memory_may {
-        return Ok(Choice::Memory(NO_MODEL));
-    }
-    let query = route_query(turn, &request, prepared);
-    let fleet = turn.rooms.fleet();
-    let planned = turn.rooms.router.plan(&query, &fleet);
-    turn.span("planning", from);
-    match planned {
-        Ok(plan) => {
-            turn.trace.plan = Some(plan.clone());
-            Ok(Choice::Models(plan, Box::new(request)))
-        }
-        // Every model that could answer is being left alone for failing: that is as good as none answering.
-        Err(error) if memory_may && error.kind() == ErrorKind::Overloaded => {
-            turn.trace.warnings.push(format!("no model to call: {error}"));
-            Ok(Choice::Memory(NONE_ANSWERS))
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn route_query(turn: &Turn, request: &Request, prepared: &Prepared) -> RouteQuery {
-    let before: Vec<Message> = prepared.conversation.history.iter().map(|m| m.message.clone()).collect();
-    let guess = router::classify(&prepared.question, request.has_image(), &before);
-    let mut query = RouteQuery::new(prepared.question.clone(), guess.intent);
-    query.confidence = guess.confidence;
-    query.needs = router::needs_of(request, guess.intent);
-    query.input_tokens = prepared.context.total_tokens as u64;
-    query.output_tokens = request.max_tokens.map_or_else(|| router::predicted_output_tokens(guess.intent), u64::from);
-    query.history_messages = prepared.conversation.history.len();
-    query.pinned.clone_from(&turn.ask.model);
-    query.max_cost = turn.ask.max_cost;
-    query
 }
 
 impl Rooms {
@@ -373,10 +324,8 @@ impl Rooms {
         let conversation = read_thread(&mut turn).await?;
         let (question, analysis) = analyse(&mut turn, &conversation.history);
         let known = recall(&mut turn, &out, &question, &conversation.history).await;
-        let context = build(&mut turn, &known, &conversation)?;
-        let prepared = Prepared { question, analysis, conversation, known, context };
-        let request = turn.ask.request(prepared.context.messages.clone());
-        self.router.plan(&route_query(&turn, &request, &prepared), &self.fleet())
+        let mut prepared = plan::prepare(&mut turn, question, analysis, conversation, known)?;
+        plan::route(&mut turn, &mut prepared, &self.fleet()).map(|(plan, _)| plan)
     }
 }
 

@@ -69,6 +69,8 @@ class Settings(TypedDict, total=False):
     history_messages: int | None
     #: Whether a question that no model answers is answered from memory. Default ``True``.
     extractive_fallback: bool
+    #: Whether a turn says its steps in words (`ThinkingEvent`); it does by default.
+    thinking: bool
 
 
 class MemoryOptions(TypedDict, total=False):

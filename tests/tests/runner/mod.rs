@@ -130,6 +130,9 @@ fn open(case: &Case, mock: &Mock, data: &std::path::Path) -> syntra_core::Result
     if let Some(yes) = setup.extractive_fallback {
         builder = builder.extractive_fallback(yes);
     }
+    if let Some(yes) = setup.thinking {
+        builder = builder.thinking(yes);
+    }
     if let Some(n) = setup.history_messages {
         builder = builder.history_messages(n);
     }

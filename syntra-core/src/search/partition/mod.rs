@@ -50,6 +50,7 @@ const GRAPH_FROM: usize = 200_000;
 /// let (analysis, filter) = (QueryAnalysis::default(), Filter::default());
 /// let query = SearchQuery {
 ///     text: "Where did Ada move?", analysis: &analysis, vector: None, filter: &filter, now: Timestamp::UNIX_EPOCH, limit: 10,
+///     topics: false,
 /// };
 /// assert_eq!(partition.search(Strategy::Keyword, &query)?[0].id, "m1");
 /// # Ok::<(), syntra_core::Error>(())

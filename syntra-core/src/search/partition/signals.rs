@@ -18,6 +18,8 @@ struct Context<'a> {
     named: Vec<u32>,
     /// The terms of each exact string asked for.
     exact: Vec<Vec<Option<u32>>>,
+    /// The terms of each keyword of the question, where that is wanted.
+    topics: Vec<Vec<Option<u32>>>,
     conversation_terms: Vec<QueryTerm>,
     conversation_average: f32,
     /// The slots whose terms are counted, in order, and a row of counts (one a term of the question) for each.
@@ -83,12 +85,11 @@ impl<'a> Context<'a> {
             .filter(|(_, s)| s.documents > 0 && s.words.first().is_some_and(|first| asked.contains(first)))
             .map(|(at, _)| at as u32)
             .collect();
-        let exact = query
-            .analysis
-            .exact
-            .iter()
-            .map(|s| partition.analyzer.terms(s).iter().map(|t| partition.words.term(t)).collect())
-            .collect();
+        let terms_of = |of: &[String]| -> Vec<Vec<Option<u32>>> {
+            of.iter().map(|s| partition.analyzer.terms(s).iter().map(|t| partition.words.term(t)).collect()).collect()
+        };
+        let exact = terms_of(&query.analysis.exact);
+        let topics = if query.topics { terms_of(&query.analysis.keywords) } else { Vec::new() };
         let conversations = partition.conversations.iter().filter(|c| !c.slots.is_empty());
         let (count, length) = conversations.fold((0usize, 0.0), |(n, l), c| (n + 1, l + c.length));
         let conversation_terms = found
@@ -107,6 +108,7 @@ impl<'a> Context<'a> {
             vector,
             named,
             exact,
+            topics,
             conversation_terms,
             conversation_average,
             counted: Vec::new(),
@@ -149,12 +151,13 @@ impl<'a> Context<'a> {
         if !self.found.entities.is_empty() {
             signals.set(Signal::Entity, self.partition.graph.overlap(slot, &self.found.entities));
         }
-        if !self.exact.is_empty() {
-            let has = |terms: &Vec<Option<u32>>| {
-                !terms.is_empty() && terms.iter().all(|t| t.is_some_and(|t| words.tf(slot, t) > 0.0))
-            };
-            let share = self.exact.iter().filter(|terms| has(terms)).count() as f32 / self.exact.len() as f32;
-            signals.set(Signal::Exact, share);
+        let has = |terms: &&Vec<Option<u32>>| {
+            !terms.is_empty() && terms.iter().all(|t| t.is_some_and(|t| words.tf(slot, t) > 0.0))
+        };
+        for (signal, of) in [(Signal::Exact, &self.exact), (Signal::Topic, &self.topics)] {
+            if !of.is_empty() {
+                signals.set(signal, of.iter().filter(has).count() as f32 / of.len() as f32);
+            }
         }
         if let (Some(time), Some(at)) = (&self.query.analysis.time, doc.said_at) {
             signals.set(Signal::Time, f32::from(u8::from(at >= time.from && at < time.to)));

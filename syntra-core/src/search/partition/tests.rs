@@ -31,7 +31,7 @@ fn doc<'a>(id: &'a str, text: &'a str) -> IndexDocument<'a> {
 
 fn ask<T>(text: &str, vector: Option<&[f32]>, filter: &Filter, f: impl FnOnce(&SearchQuery<'_>) -> T) -> T {
     let analysis = QueryAnalysis::default();
-    f(&SearchQuery { text, analysis: &analysis, vector, filter, now: Timestamp::UNIX_EPOCH, limit: 100 })
+    f(&SearchQuery { text, analysis: &analysis, vector, filter, now: Timestamp::UNIX_EPOCH, limit: 100, topics: false })
 }
 
 #[derive(Clone, Debug)]
@@ -227,6 +227,7 @@ fn filters_apply_before_the_search() {
             filter: &filter,
             now: Timestamp::UNIX_EPOCH,
             limit: 1,
+            topics: false,
         };
         let found = partition.search(strategy, &query).unwrap();
         assert_eq!(found.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["one"], "{strategy:?}");

@@ -106,6 +106,10 @@ impl HybridRanker for ClassicRanker {
         if self.adaptive { "classic-adaptive" } else { "classic" }
     }
 
+    fn wants_topics(&self) -> bool {
+        self.adaptive
+    }
+
     fn rank(&self, query: &RankQuery<'_>, candidates: Vec<Candidate>) -> Vec<Ranked> {
         let score = |candidate| {
             let parts = self.parts(query, &candidate);
