@@ -159,3 +159,25 @@ test('a missing binary is told apart and what to do is said', () => {
   assert.throws(() => loadNative(platformName(), folder), /Tried .*syntra\./s)
   rmSync(folder, { recursive: true, force: true })
 })
+
+test('the network of a server: proxy, roots, bounds', async (t) => {
+  const mock = await startMock(t, { models: { m1: [{ pieces: ['word '.repeat(200)] }] } })
+  const alpha = (network) => ({ name: 'alpha', baseUrl: mock.baseUrl('alpha'), models: ['m1'], ...network })
+  const open = async (network) => {
+    const syntra = await Syntra.open({ providers: [alpha(network)], extractiveFallback: false })
+    t.after(() => syntra.close())
+    return syntra
+  }
+  // Loopback is reached without it.
+  const proxied = await open({ proxy: 'http://ada:hunter2@127.0.0.1:1' })
+  assert.match((await proxied.ask(me, 'hello')).text, /^word/)
+  const short = await open({ maxResponseBytes: 300 })
+  await assert.rejects(short.ask(me, 'hello'), { kind: 'decode', message: /300 bytes/ })
+  const narrow = await open({ maxStreamBytes: 300 })
+  await assert.rejects(async () => { for await (const _ of narrow.stream(me, 'hello')) { /* read on */ } }, { kind: 'decode', message: /300 bytes/ })
+  await assert.rejects(open({ proxy: 'socks5://ada:hunter2@proxy:1080' }), (error) => {
+    assert.ok(error instanceof ConfigError && /proxy/.test(error.message) && !/hunter2/.test(error.message))
+    return true
+  })
+  await assert.rejects(open({ caFile: '/no/such/roots.pem' }), { kind: 'config', message: /roots\.pem/ })
+})

@@ -425,6 +425,14 @@ export interface ProviderConfig {
   dialect?: string
   /** Seconds. */
   timeout?: { connect?: number; firstToken?: number; betweenChunks?: number; total?: number }
+  /** A proxy for this server, `http://user:password@host:port`, instead of those of the environment; never used for loopback. */
+  proxy?: string
+  /** A file of root certificates in PEM, trusted beside the machine's: a company's own, say. */
+  caFile?: string
+  /** The most bytes of a whole answer. Default 64 MiB. */
+  maxResponseBytes?: number
+  /** The most bytes of all of a stream. Default 256 MiB. */
+  maxStreamBytes?: number
 }
 
 /** What a provider of your own returns from `complete`: its text, or the whole. */

@@ -196,6 +196,36 @@ def test_timeouts_of_asyncio_work(mock: Any) -> None:
     asyncio.run(main())
 
 
+def test_the_network_of_a_server(mock: Any, tmp_path: Any) -> None:
+    server = mock({"models": {"m1": [{"pieces": ["word " * 200]}]}})
+
+    def alpha(**network: Any) -> ProviderConfig:
+        return ProviderConfig("alpha", base_url=server.base_url("alpha"), models=["m1"], **network)
+
+    proxied = alpha(proxy="http://ada:hunter2@127.0.0.1:1")
+    assert "hunter2" not in repr(proxied)
+    with Syntra(providers=[proxied]) as client:  # loopback is reached without it
+        assert client.ask(ME, "hello").text.startswith("word")
+    for options in [{"max_response_bytes": 300}, {"max_stream_bytes": 300}]:
+        with Syntra(providers=[alpha(**options)], extractive_fallback=False) as client:
+            with pytest.raises(syntra.DecodeError, match="300 bytes"):
+                if "max_stream_bytes" in options:
+                    list(client.stream(ME, "hello"))
+                else:
+                    client.ask(ME, "hello")
+    no_pem = tmp_path / "roots.pem"
+    no_pem.write_text("no certificate")
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"proxy": "socks5://ada:hunter2@proxy:1080"}, "proxy"),
+        ({"ca_file": str(tmp_path / "missing.pem")}, "missing.pem"),
+        ({"ca_file": str(no_pem)}, "roots.pem"),
+    ]
+    for options, words in wrong:
+        with pytest.raises(syntra.ConfigError, match=words) as caught:
+            Syntra(providers=[alpha(**options)])
+        assert "hunter2" not in str(caught.value)
+
+
 def test_threads_share_a_client_and_run_beside_each_other() -> None:
     inside = threading.Barrier(4, timeout=20)
 

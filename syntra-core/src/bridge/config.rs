@@ -74,6 +74,14 @@ struct ServerWords {
     models: Option<Vec<String>>,
     dialect: Option<String>,
     timeout: Option<TimeoutWords>,
+    /// `http://user:password@host:port`.
+    proxy: Option<Key>,
+    /// A file of root certificates in PEM, trusted beside the machine's.
+    ca_file: Option<String>,
+    /// Bytes of a whole answer.
+    max_response_bytes: Option<usize>,
+    /// Bytes of all of a stream.
+    max_stream_bytes: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -288,7 +296,7 @@ fn server(words: &ServerWords, client: &HttpClient) -> Result<HttpProvider> {
             let Some(wire) = dialect.filter(|d| *d != "chat") else {
                 let url = words.base_url.as_deref().unwrap_or_default();
                 let provider = HttpProvider::compatible(words.name.as_str(), url, key)?;
-                return timed(provider, words, client);
+                return connected(provider, words, client);
             };
             let row = servers().find(|s| s.dialect == wire).ok_or_else(|| {
                 let mut known: Vec<&str> = servers().map(|s| s.dialect).collect();
@@ -302,23 +310,33 @@ fn server(words: &ServerWords, client: &HttpClient) -> Result<HttpProvider> {
     if let Some(url) = &words.base_url {
         provider = provider.with_base_url(url)?;
     }
-    timed(provider, words, client)
+    connected(provider, words, client)
 }
 
-fn timed(provider: HttpProvider, words: &ServerWords, client: &HttpClient) -> Result<HttpProvider> {
-    let Some(timeout) = &words.timeout else { return Ok(provider.with_client(client.clone())) };
+/// `provider` with the deadlines of `words`, over `client` or, where a setting belongs to the pool, over a pool of its own.
+fn connected(provider: HttpProvider, words: &ServerWords, client: &HttpClient) -> Result<HttpProvider> {
     let all = crate::transport::Deadlines::default();
-    let connect = seconds("timeout.connect", timeout.connect, all.connect)?;
-    let deadlines = all
-        .with_connect(connect)
-        .with_first_token(seconds("timeout.first_token", timeout.first_token, all.first_token)?)
-        .with_between_chunks(seconds("timeout.between_chunks", timeout.between_chunks, all.between_chunks)?)
-        .with_total(seconds("timeout.total", timeout.total, all.total)?);
-    // The time to connect belongs to the pool.
-    let client = match timeout.connect {
-        Some(_) => HttpClient::with_connect_deadline(connect)?,
-        None => client.clone(),
-    };
+    let (mut deadlines, mut options) = (all, client.options().clone());
+    if let Some(timeout) = &words.timeout {
+        deadlines = all
+            .with_connect(seconds("timeout.connect", timeout.connect, all.connect)?)
+            .with_first_token(seconds("timeout.first_token", timeout.first_token, all.first_token)?)
+            .with_between_chunks(seconds("timeout.between_chunks", timeout.between_chunks, all.between_chunks)?)
+            .with_total(seconds("timeout.total", timeout.total, all.total)?);
+        if timeout.connect.is_some() {
+            options = options.with_connect(deadlines.connect);
+        }
+    }
+    if let Some(url) = &words.proxy {
+        options = options.with_proxy(url.0.as_str())?;
+    }
+    if let Some(file) = &words.ca_file {
+        let pem = std::fs::read(file).map_err(|e| config_error(format!("ca_file {file:?} cannot be read: {e}")))?;
+        options = options.with_root_pem(pem).map_err(|e| config_error(format!("ca_file {file:?}: {}", e.message())))?;
+    }
+    options.max_body = words.max_response_bytes.unwrap_or(options.max_body);
+    options.max_stream = words.max_stream_bytes.unwrap_or(options.max_stream);
+    let client = if options == *client.options() { client.clone() } else { HttpClient::with_options(options)? };
     Ok(provider.with_deadlines(deadlines).with_client(client))
 }
 

@@ -409,3 +409,23 @@ async fn connections_are_used_again_after_streams() {
     }
     assert!(server.connections() < 30, "30 calls, {} connections", server.connections());
 }
+
+#[tokio::test]
+async fn no_server_of_the_table_gets_its_key_in_a_url() {
+    let server = Loopback::start_with(|_| Answer::json(500, &json!({}))).await.unwrap();
+    for row in servers() {
+        let provider = row.provider(Some(KEY.into())).with_base_url(server.url()).unwrap();
+        let before = server.received().len();
+        let asked = Request::new("m", vec![Message::user("hi")]).with_max_tokens(5);
+        let _ = provider.complete(&asked).await;
+        let _ = provider.stream(&asked).await.map(drop);
+        let _ = provider.list_models().await;
+        let received = server.received();
+        let new = &received[before..];
+        assert_eq!(new.len(), 3, "{}", row.name);
+        for request in new {
+            assert!(!request.path.contains(KEY), "{}: {}", row.name, request.path);
+            assert!(request.headers.iter().any(|(_, value)| value.contains(KEY)), "{} sends no key", row.name);
+        }
+    }
+}

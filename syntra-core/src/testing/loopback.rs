@@ -54,6 +54,11 @@ impl Gate {
         self.0.add_permits(1);
     }
 
+    /// Lets `n` waiters pass.
+    pub fn open_for(&self, n: usize) {
+        self.0.add_permits(n);
+    }
+
     async fn pass(&self) {
         if let Ok(permit) = self.0.acquire().await {
             permit.forget();

@@ -21,4 +21,6 @@ pub use redact::{Secret, redact};
 pub use retry_after::{parse_duration, retry_after};
 
 #[cfg(test)]
+mod pool_tests;
+#[cfg(test)]
 mod words_tests;

@@ -856,7 +856,7 @@ class RetryPolicy:
 class ProviderConfig:
     """A model server: one that is known by ``name`` (``openai``, ``anthropic``, ``gemini``, …), or any other at ``base_url``.
 
-    ``api_key`` never shows in a repr. ``models`` are those that may be called, in order of preference; ``dialect`` is ``chat``,
+    ``api_key`` and ``proxy`` never show in a repr. ``models`` are those that may be called, in order of preference; ``dialect`` is ``chat``,
     ``responses``, ``anthropic``, ``gemini`` or ``ollama`` and by default that of the known server, else ``chat``.
     """
 
@@ -866,6 +866,14 @@ class ProviderConfig:
     models: Sequence[str] | None = None
     dialect: str | None = None
     timeout: Timeouts | None = None
+    #: A proxy for this server, ``http://user:password@host:port``, instead of those of the environment; never used for loopback.
+    proxy: str | None = field(default=None, repr=False)
+    #: A file of root certificates in PEM, trusted beside the machine's: a company's own, say.
+    ca_file: str | None = None
+    #: The most bytes of a whole answer. Default 64 MiB.
+    max_response_bytes: int | None = None
+    #: The most bytes of all of a stream. Default 256 MiB.
+    max_stream_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

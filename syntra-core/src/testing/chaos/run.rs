@@ -42,6 +42,19 @@ impl ChaosSubject {
     ) -> Self {
         Self { script, make: Box::new(make) }
     }
+
+    /// What the wire looks like.
+    pub fn script(&self) -> &dyn DialectScript {
+        &*self.script
+    }
+
+    /// The adapter for the server at `url`, with deadlines that nothing but a hang meets.
+    ///
+    /// # Errors
+    /// What the function that makes it fails with.
+    pub fn adapter(&self, url: &str) -> Result<Arc<dyn Provider>> {
+        (self.make)(url, &Limits::new(Patience::Long, true))
+    }
 }
 
 /// The five dialects of this crate over [`HttpProvider`].
