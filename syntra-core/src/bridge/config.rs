@@ -51,7 +51,7 @@ struct Config {
 #[serde(untagged)]
 enum ProviderWords {
     Hosted(HostedProvider),
-    Server(ServerWords),
+    Server(Box<ServerWords>),
 }
 
 #[derive(Deserialize)]

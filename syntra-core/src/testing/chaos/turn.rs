@@ -7,7 +7,7 @@ use super::stage::{Expect, Limits, Patience, Play, Stage};
 use crate::chat::{Event, ResponseBuilder, Usage};
 use crate::embed::{Embedder, StaticEmbedder};
 use crate::error::{Error, Result, Retry};
-use crate::exec::AttemptRecord;
+use crate::exec::{AttemptRecord, Recovery};
 use crate::provider::Provider;
 use crate::router::{Catalogue, Fleet, Plan, Planned, RouteQuery, Router};
 use crate::testing::loopback::{Answer, Loopback};
@@ -60,6 +60,14 @@ impl Provider for Fallback {
     async fn stream(&self, request: &crate::Request) -> Result<crate::chat::EventStream> {
         self.0.stream(request).await
     }
+
+    fn can_resume(&self, request: &crate::Request) -> bool {
+        self.0.can_resume(request)
+    }
+
+    fn deadlines(&self) -> Option<crate::transport::Deadlines> {
+        self.0.deadlines()
+    }
 }
 
 /// The answer of the healthy server: nothing of it is in the other's.
@@ -78,6 +86,7 @@ struct Seen {
     terminal: usize,
 }
 
+/// Plays `fault` in a turn; one that breaks an answer off after content is played for each [`Recovery`].
 pub(super) async fn with_fallback(
     subject: &ChaosSubject,
     fault: Fault,
@@ -85,6 +94,25 @@ pub(super) async fn with_fallback(
     shared: &Shared,
     breaches: &mut Vec<String>,
 ) -> Result<String> {
+    let (usual, broken_off) = once(subject, fault, asked, Recovery::Resume, shared, breaches).await?;
+    if !broken_off {
+        return Ok(usual);
+    }
+    let (anew, _) = once(subject, fault, asked, Recovery::ResumeOrRestart, shared, breaches).await?;
+    // What comes of this is the adapter's own error; that it is so is judged all the same.
+    once(subject, fault, asked, Recovery::Fail, shared, breaches).await?;
+    Ok(if anew == usual { usual } else { format!("{usual} (`resume_or_restart`: {anew})") })
+}
+
+/// What the caller saw, in words, and whether it was after content.
+async fn once(
+    subject: &ChaosSubject,
+    fault: Fault,
+    asked: Asked,
+    recovery: Recovery,
+    shared: &Shared,
+    breaches: &mut Vec<String>,
+) -> Result<(String, bool)> {
     let Set { play, server, provider } = set(subject, fault, asked).await?;
     let streaming = asked == Asked::Stream;
     let limits = Limits::new(Patience::Long, streaming);
@@ -99,6 +127,7 @@ pub(super) async fn with_fallback(
         .catalogue(shared.catalogue.clone())
         .router(Arc::new(InOrder))
         .extractive_fallback(false)
+        .recovery(recovery)
         .shared_provider(provider)
         .provider(fallback)
         .models("primary", ["m"])
@@ -111,8 +140,15 @@ pub(super) async fn with_fallback(
     };
     let mut breach = |what: String| breaches.push(format!("in a turn: {what}"));
     let calls = (server.received().len(), beside.received().len());
+    if seen.restarts > 0 && recovery != Recovery::ResumeOrRestart {
+        breach("the answer is taken back, though the host did not ask for that".into());
+    }
+    if recovery == Recovery::Fail && asked == Asked::Stream && calls.1 > 0 && !play.told_text().is_empty() {
+        breach("another model is called after content, though the host asked for an error".into());
+    }
     let told = judge(&play, asked, seen, calls, &mut breach);
-    Ok(told)
+    let broken_off = asked == Asked::Stream && !play.told_text().is_empty() && play.expect != Expect::Whole;
+    Ok((told, broken_off))
 }
 
 async fn whole(syntra: &Syntra, scope: &Scope, ask: Ask) -> Seen {
