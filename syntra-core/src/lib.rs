@@ -31,5 +31,5 @@ pub use chat::*;
 pub use clock::{Clock, SystemClock};
 pub use error::{Attempt, Error, ErrorKind, Phase, Result, Retry};
 pub use jiff::Timestamp;
-pub use syntra::{Health, ModelHealth, Syntra, SyntraBuilder};
+pub use syntra::{Health, ModelHealth, ModelKey, Syntra, SyntraBuilder};
 pub use turn::{Answer, Ask, Trace, TurnStream};

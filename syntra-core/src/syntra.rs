@@ -9,10 +9,11 @@ use crate::context;
 use crate::documents::{DirectoryIndexer, DocumentStats, IndexProgress, IndexReport};
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::exec::KeyReport;
 use crate::memory::{
     Erased, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Recall, RecallRequest, Remembered,
 };
-use crate::router::{Plan, Target};
+use crate::router::{BreakerState, Plan, Target};
 use crate::search::Filter;
 use crate::thread::{NewThreadMessage, Thread, ThreadMessage};
 use crate::turn::{Answer, Ask, Rooms, Trace, Turn, TurnStream};
@@ -20,6 +21,7 @@ use futures::StreamExt as _;
 use serde::Serialize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// One assistant over many models: it remembers, chooses the model, answers in a stream and can say why.
 ///
@@ -178,13 +180,16 @@ impl Syntra {
         self.store.stats(scope).await
     }
 
-    /// Removes everything of the scope: memories, indexes, threads, traces.
+    /// Removes everything of the scope: memories, indexes, threads, traces, kept answers.
     ///
     /// # Errors
     /// [`ErrorKind::Storage`].
     pub async fn erase(&self, scope: &Scope) -> Result<Erased> {
         let mut erased = self.store.erase(scope).await?;
         erased.messages = self.rooms.threads.erase(scope).await?;
+        if let Some(cache) = &self.rooms.cache {
+            cache.erase(scope);
+        }
         let owner = scope.clone();
         // The predicate runs as entries are met; a lookup never returns one that it condemns.
         let _ = self.rooms.traces.invalidate_entries_if(move |(scope, _), _| *scope == owner);
@@ -278,10 +283,10 @@ impl Syntra {
         self.rooms.threads.delete(scope, id).await
     }
 
-    /// One request to one model, without memory, routing or fallback; breaker and pace hold for it too.
+    /// One request to one model, without memory, routing or fallback, whatever is known of the model's health; the pace holds for it too.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] when there is no such provider; as [`crate::exec::Admissions::admit`]; else the provider's.
+    /// [`ErrorKind::Config`] when there is no such provider; as [`crate::exec::Admissions::admit_regardless`]; else the provider's.
     pub async fn complete(&self, provider: &str, request: &Request) -> Result<Response> {
         let names = self.rooms.admissions.providers();
         if !names.contains(&provider) {
@@ -292,7 +297,7 @@ impl Syntra {
         let prompt: usize = request.messages.iter().map(|m| self.count_tokens(&request.model, &m.text()).0).sum();
         let tokens = prompt as u64 + u64::from(request.max_tokens.unwrap_or(1_024));
         let deadline = self.rooms.clock.monotonic().saturating_add(self.rooms.policy.max_wait);
-        self.rooms.admissions.admit(&target, tokens, Some(deadline)).await?.complete(request).await
+        self.rooms.admissions.admit_regardless(&target, tokens, Some(deadline)).await?.complete(request).await
     }
 
     /// The names of the configured providers, sorted.
@@ -319,10 +324,26 @@ impl Syntra {
         self.embedder.embed(texts).await
     }
 
-    /// Whether the store answers and how each model has done lately.
+    /// Whether the store answers, how each model has done lately, and where the breaker and the pace of each key stand.
     pub async fn health(&self) -> Health {
         let store = self.store.stats(&Scope::local()).await.err();
         let fleet = self.rooms.fleet();
+        let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
+        let keys = |target: &Target| -> Vec<ModelKey> {
+            let reports = self.rooms.admissions.report(target).into_iter();
+            let key = |KeyReport { health, pace, .. }| ModelKey {
+                key_id: health.key_id,
+                breaker: health.breaker,
+                closed_for_ms: millis(health.closed_for),
+                first_token_ms: health.first_token.map(millis),
+                failure_rate: health.failure_rate,
+                in_flight: health.in_flight,
+                waiting: pace.waiting,
+                requests_per_second: pace.requests_per_second,
+                wait_ms: pace.wait_ms,
+            };
+            reports.map(key).collect()
+        };
         Health {
             ready: store.is_none(),
             store_error: store.map(|e| e.to_string()),
@@ -333,8 +354,10 @@ impl Syntra {
                 .map(|(target, health)| ModelHealth {
                     model: target.to_string(),
                     available: health.available,
-                    first_token_ms: health.first_token.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
+                    first_token_ms: health.first_token.map(millis),
                     failure_rate: health.failure_rate,
+                    in_flight: health.in_flight,
+                    keys: keys(&target),
                 })
                 .collect(),
         }
@@ -367,4 +390,32 @@ pub struct ModelHealth {
     pub first_token_ms: Option<u64>,
     /// Decayed share of failed calls, 0 to 1.
     pub failure_rate: f32,
+    /// Calls on their way, over all keys.
+    pub in_flight: u32,
+    /// Each key of its provider: one, where the provider has none or one of its own.
+    pub keys: Vec<ModelKey>,
+}
+
+/// Where one key of a model stands: its breaker and its pace.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct ModelKey {
+    /// The key's fingerprint, which says nothing about the key; empty where there is none.
+    pub key_id: String,
+    /// Where its breaker stands.
+    pub breaker: BreakerState,
+    /// Milliseconds until the breaker lets a call through; 0 where it does now.
+    pub closed_for_ms: u64,
+    /// Decayed time to first token in milliseconds; `None` before the first success.
+    pub first_token_ms: Option<u64>,
+    /// Decayed share of failed calls, 0 to 1.
+    pub failure_rate: f32,
+    /// Calls on their way.
+    pub in_flight: u32,
+    /// Calls that wait for the pace.
+    pub waiting: usize,
+    /// Calls a second that the pace lets through now; `None` for no limit.
+    pub requests_per_second: Option<f64>,
+    /// Milliseconds that the next call would have to wait for the pace.
+    pub wait_ms: u64,
 }

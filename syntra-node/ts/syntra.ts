@@ -18,7 +18,7 @@ let numbers = 1
 
 const ASK_KEYS = new Set([
   'thread', 'model', 'instructions', 'images', 'documents', 'toolResults', 'tools', 'toolChoice', 'jsonSchema', 'jsonSchemaName', 'json',
-  'temperature', 'maxTokens', 'stop', 'seed', 'reasoning', 'extra', 'maxCostUsd', 'recall', 'remember', 'recallLimit', 'now', 'recovery', 'deadline', 'signal',
+  'temperature', 'maxTokens', 'stop', 'seed', 'reasoning', 'extra', 'maxCostUsd', 'recall', 'remember', 'recallLimit', 'now', 'recovery', 'deadline', 'cache', 'signal',
 ])
 
 function askParams(scope: Scope, question: string | Message, options: AskOptions): string {

@@ -235,6 +235,10 @@ export interface AttemptRecord {
   hedge: boolean
   /** Whether it went on from text that another attempt had shown before it failed. */
   resumed: boolean
+  /** Whether it gave an answer again that was given before: nothing was sent, and it is free. */
+  cached: boolean
+  /** The similarity, up to 1, of the questions where a cached answer was found by meaning. */
+  similarity?: number
 }
 /** A phase of a turn; times in microseconds from its beginning. */
 export interface Span { name: string; startUs: number; elapsedUs: number }
@@ -275,6 +279,8 @@ export interface Answered {
   model?: string
   /** True when no model answered and the text was taken from memory. */
   degraded: boolean
+  /** True when the answer was given before and came from the cache. */
+  cached: boolean
   usage: Usage
   cost?: number
   elapsedMs: number
@@ -315,7 +321,34 @@ export type Event =
 
 export interface TokenCount { tokens: number; exact: boolean }
 /** How a model has done lately. */
-export interface ModelHealth { model: string; available: boolean; firstTokenMs?: number; failureRate: number }
+export interface ModelHealth {
+  model: string
+  available: boolean
+  firstTokenMs?: number
+  failureRate: number
+  /** Calls on their way, over all keys. */
+  inFlight: number
+  /** Each key of its provider: one, where the provider has none or one. */
+  keys: ModelKey[]
+}
+/** Where one key of a model stands: its breaker and its pace. Times in milliseconds. */
+export interface ModelKey {
+  /** The key's fingerprint, which says nothing about the key; empty where there is none. */
+  keyId: string
+  /** `half_open`: the next call, or the one on its way, finds out whether the model is back. */
+  breaker: 'closed' | 'open' | 'half_open'
+  /** How long until the breaker lets a call through; 0 where it does now. */
+  closedForMs: number
+  firstTokenMs?: number
+  failureRate: number
+  inFlight: number
+  /** Calls that wait for the pace. */
+  waiting: number
+  /** Calls a second that the pace lets through now; absent for no limit. */
+  requestsPerSecond?: number
+  /** How long the next call would have to wait for the pace. */
+  waitMs: number
+}
 /** A report on store, embedder and models. */
 export interface Health { ready: boolean; storeError?: string; embedder: string; models: ModelHealth[] }
 /** How far an index has come: `path` is the file that is being read, absent at the end. */
@@ -383,6 +416,8 @@ export interface AskOptions extends Abortable {
   recovery?: Recovery
   /** How long the turn may take in seconds; as the assistant was set up by default. */
   deadline?: number
+  /** Whether an answer that was given before will do, where there is a cache. Default true. */
+  cache?: boolean
 }
 
 /**
@@ -433,6 +468,51 @@ export interface ProviderConfig {
   maxResponseBytes?: number
   /** The most bytes of all of a stream. Default 256 MiB. */
   maxStreamBytes?: number
+  /** What is sent to it at the most with each of its keys, in place of the assistant's `pacing`. Two of one name with different keys are one provider with two keys. */
+  pacing?: PaceLimits | 'classic' | 'unlimited'
+}
+
+/** What is sent to a provider at the most with each of its keys; absent for no limit. */
+export interface PaceLimits {
+  /** Calls a second, sustained. */
+  requestsPerSecond?: number
+  /** Calls that may go at once after a pause. Default 5. */
+  burst?: number
+  /** Calls in flight at once. */
+  concurrency?: number
+  /** Tokens a minute, prompt and answer together. */
+  tokensPerMinute?: number
+}
+/** When a model that fails is left alone, and for how long. Times in seconds. */
+export interface Breaker {
+  /** Failures in a row. Default 3. */
+  failures?: number
+  /** Share of failed calls, 0 to 1, once there are `minimumCalls`. Default 0.5. */
+  failureRate?: number
+  /** Default 10. */
+  minimumCalls?: number
+  /** How long it is left alone the first time; twice as long after each probe that fails. Default 15. */
+  coolDown?: number
+  /** Default 300. */
+  longestCoolDown?: number
+}
+/** Keeps the answers to requests, to be given again to the same request. */
+export interface ResponseCacheOptions {
+  /** Seconds that an answer is given again. Default 300. */
+  ttl?: number
+  /** Bytes of answers that are kept. Default 64 MiB. */
+  maxBytes?: number
+}
+/** Gives an answer again to a question that means the same. */
+export interface SemanticCacheOptions {
+  /** The cosine of the questions from which they mean the same, up to 1. Default 0.95. */
+  threshold?: number
+  /** Seconds that an answer is given again. Default 300. */
+  ttl?: number
+  /** Answers that are kept. Default 1000. */
+  maxEntries?: number
+  /** Among whom answers are shared: one user's questions (the default) or those of an organisation. */
+  scope?: 'user' | 'organisation'
 }
 
 /** What a provider of your own returns from `complete`: its text, or the whole. */
@@ -494,6 +574,14 @@ export interface SyntraOptions {
   deadline?: number
   /** Calls a second model beside one that is slow to answer. Off by default. */
   hedging?: HedgePolicy
+  /** What is sent to each provider at the most: limits, `classic` for cautious ones, or `unlimited`, the default: nothing but what the provider itself says holds calls back. */
+  pacing?: PaceLimits | 'classic' | 'unlimited'
+  /** When a model that fails is left alone. */
+  breaker?: Breaker
+  /** Gives an answer again to the same request. Off by default. */
+  responseCache?: ResponseCacheOptions
+  /** Gives an answer again to a question that means the same. Off by default. */
+  semanticCache?: SemanticCacheOptions
   /** IANA name of the time zone in which `yesterday` is understood. UTC by default. */
   timeZone?: string
   /** How many messages of a thread a turn reads back. */

@@ -55,6 +55,14 @@ pub struct Setup {
     pub deadline: Option<f64>,
     /// Hedging.
     pub hedging: Option<Map<String, Value>>,
+    /// What is sent to each provider at the most.
+    pub pacing: Option<Map<String, Value>>,
+    /// When a model that fails is left alone.
+    pub breaker: Option<Map<String, Value>>,
+    /// Answers to the same request.
+    pub response_cache: Option<Map<String, Value>>,
+    /// Answers to questions that mean the same.
+    pub semantic_cache: Option<Map<String, Value>>,
     /// Whether memory answers when no model does.
     pub extractive_fallback: Option<bool>,
     /// Whether a turn says its steps in words.

@@ -1,5 +1,6 @@
 //! A [`Syntra`] from a description in JSON.
 
+use super::limits::{BreakerWords, PaceWords, ResponseCacheWords, SemanticCacheWords};
 use super::{Host, HostEmbedder, HostProvider};
 use crate::Syntra;
 use crate::context::Budget;
@@ -41,6 +42,11 @@ struct Config {
     /// Seconds.
     deadline: Option<f64>,
     hedging: Option<HedgeWords>,
+    /// What is sent at the most to each provider that says nothing of its own.
+    pacing: Option<PaceWords>,
+    breaker: Option<BreakerWords>,
+    response_cache: Option<ResponseCacheWords>,
+    semantic_cache: Option<SemanticCacheWords>,
     time_zone: Option<String>,
     history_messages: Option<u64>,
     extractive_fallback: Option<bool>,
@@ -82,6 +88,7 @@ struct ServerWords {
     max_response_bytes: Option<usize>,
     /// Bytes of all of a stream.
     max_stream_bytes: Option<u64>,
+    pacing: Option<PaceWords>,
 }
 
 #[derive(Deserialize)]
@@ -168,7 +175,12 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
     if config.from_env {
         builder = from_env(builder, config.data_dir.is_some(), &client)?;
     }
+    let mut paced = Vec::new();
     for words in config.providers {
+        if let ProviderWords::Server(ServerWords { name, pacing: Some(pacing), .. }) = &words {
+            builder = builder.pacing(name.as_str(), pacing.limits(name));
+            paced.push(name.clone());
+        }
         builder = add_provider(builder, words, host.as_ref(), &client)?;
     }
     if config.discover_local_servers {
@@ -222,6 +234,18 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
         }
         policy.most_share = words.most_share.unwrap_or(policy.most_share);
         builder = builder.hedging(policy)?;
+    }
+    if let Some(words) = config.pacing {
+        builder = words.apply_to_all(builder, &paced);
+    }
+    if let Some(words) = config.breaker {
+        builder = builder.breaker(words.options()?);
+    }
+    if let Some(words) = config.response_cache {
+        builder = builder.response_cache(words.options()?);
+    }
+    if let Some(words) = config.semantic_cache {
+        builder = builder.semantic_cache(words.options()?);
     }
     if let Some(zone) = &config.time_zone {
         builder = builder.time_zone(zone)?;
@@ -340,7 +364,7 @@ fn connected(provider: HttpProvider, words: &ServerWords, client: &HttpClient) -
     Ok(provider.with_deadlines(deadlines).with_client(client))
 }
 
-fn seconds(name: &str, given: Option<f64>, default: Duration) -> Result<Duration> {
+pub(super) fn seconds(name: &str, given: Option<f64>, default: Duration) -> Result<Duration> {
     match given {
         None => Ok(default),
         Some(n) => Duration::try_from_secs_f64(n)

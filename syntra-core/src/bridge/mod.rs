@@ -8,6 +8,7 @@ mod batch;
 mod call;
 mod config;
 mod host;
+mod limits;
 mod reader;
 mod words;
 

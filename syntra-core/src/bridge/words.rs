@@ -60,6 +60,7 @@ struct AskWords {
     now: Option<Timestamp>,
     recovery: Option<Recovery>,
     deadline: Option<Seconds>,
+    cache: Option<bool>,
 }
 
 /// A time in seconds.
@@ -99,6 +100,7 @@ impl AskParams {
         ask.recall_limit = words.recall_limit.unwrap_or(ask.recall_limit);
         ask.now = words.now;
         ask.recovery = words.recovery;
+        ask.cache = words.cache;
         ask.deadline = words.deadline.map(|Seconds(limit)| limit);
         (self.scope, ask)
     }

@@ -145,6 +145,8 @@ pub struct Answered {
     pub model: Option<String>,
     /// True when no model answered and the text was extracted from memory.
     pub degraded: bool,
+    /// True when the answer was given before and came from the cache: nothing was sent, and it is free.
+    pub cached: bool,
     /// Consumption over all attempts of the turn.
     pub usage: Usage,
     /// What the turn cost over all attempts; `None` when a price is unknown.
@@ -166,6 +168,7 @@ impl Answered {
             provider: None,
             model: None,
             degraded: false,
+            cached: false,
             usage: Usage::default(),
             cost: None,
             elapsed_ms: 0,

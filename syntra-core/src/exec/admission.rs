@@ -171,6 +171,30 @@ impl Admissions {
     /// [`ErrorKind::RateLimit`] with code `paced` when the pace cannot be kept before the deadline, with the wait it would take, at once;
     /// [`ErrorKind::Config`] for a provider that is not there.
     pub async fn admit(&self, target: &Target, tokens: u64, deadline: Option<Duration>) -> Result<Admission> {
+        self.let_through(target, tokens, deadline, true).await
+    }
+
+    /// As [`Admissions::admit`] without the breaker, for a call that somebody chose to make whatever is known of the target: it has a key
+    /// and a place in its pace, and says nothing about the target's health.
+    ///
+    /// # Errors
+    /// As [`Admissions::admit`], but for [`ErrorKind::Overloaded`].
+    pub async fn admit_regardless(
+        &self,
+        target: &Target,
+        tokens: u64,
+        deadline: Option<Duration>,
+    ) -> Result<Admission> {
+        self.let_through(target, tokens, deadline, false).await
+    }
+
+    async fn let_through(
+        &self,
+        target: &Target,
+        tokens: u64,
+        deadline: Option<Duration>,
+        guarded: bool,
+    ) -> Result<Admission> {
         let name = |error: Error| error.with_provider(&target.provider).with_model(&target.model);
         let Some(keys) = self.0.providers.get(&target.provider) else {
             let problem = format!("no provider named {:?} is set up", target.provider);
@@ -180,7 +204,7 @@ impl Admissions {
         let mut paced: Option<(Duration, &Key, Error)> = None;
         for place in self.order(target, keys) {
             let Some(key) = keys.get(place) else { continue };
-            match self.through(target, key, tokens, Some(Duration::ZERO)).await {
+            match self.through(target, key, tokens, Some(Duration::ZERO), guarded).await {
                 Ok(admission) => return Ok(admission),
                 Err(Refusal::Open(wait)) => open = Some(open.map_or(wait, |least| least.min(wait))),
                 Err(Refusal::Paced(error)) => {
@@ -196,7 +220,7 @@ impl Admissions {
             if patience.is_some_and(|p| p.is_zero()) {
                 return Err(name(error));
             }
-            return self.through(target, key, tokens, patience).await.map_err(|refusal| match refusal {
+            return self.through(target, key, tokens, patience, guarded).await.map_err(|refusal| match refusal {
                 Refusal::Paced(error) => name(error),
                 Refusal::Open(wait) => name(left_alone(wait)),
             });
@@ -211,14 +235,15 @@ impl Admissions {
         key: &Key,
         tokens: u64,
         patience: Option<Duration>,
+        guarded: bool,
     ) -> Result<Admission, Refusal> {
         let id = key.provider.key_id();
         // Looked at before, so that an open breaker costs no place; begun after, so that the probe is not spent waiting.
-        if let Some(wait) = self.0.health.closed_for(target, id) {
+        if guarded && let Some(wait) = self.0.health.closed_for(target, id) {
             return Err(Refusal::Open(wait));
         }
         let permit = key.pacer.acquire(&target.model, tokens, patience).await.map_err(Refusal::Paced)?;
-        let guard = self.0.health.begin(target, id).map_err(Refusal::Open)?;
+        let guard = guarded.then(|| self.0.health.begin(target, id)).transpose().map_err(Refusal::Open)?;
         let open = Some(Open { guard, permit });
         Ok(Admission {
             target: target.clone(),
@@ -315,7 +340,7 @@ pub struct Admission {
 
 #[derive(Debug)]
 struct Open {
-    guard: HealthGuard,
+    guard: Option<HealthGuard>,
     permit: PacePermit,
 }
 
@@ -337,7 +362,7 @@ impl Admission {
 
     /// Whether this call finds out if a target that failed is back.
     pub fn is_probe(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.guard.is_probe())
+        self.open.as_ref().and_then(|open| open.guard.as_ref()).is_some_and(HealthGuard::is_probe)
     }
 
     /// Sends `request` (its model is the target's) and returns the answer as it comes, whole at once where `streaming` is false. The
@@ -405,7 +430,9 @@ impl Admission {
         if let Some(tokens) = tokens {
             permit.settle_tokens(tokens);
         }
-        guard.settle(error.map(Error::kind), first_token);
+        if let Some(guard) = guard {
+            guard.settle(error.map(Error::kind), first_token);
+        }
     }
 
     fn sent(&mut self) {

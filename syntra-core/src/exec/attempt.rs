@@ -1,5 +1,6 @@
 //! One call to one target, from its beginning to its record.
 
+use super::CacheHit;
 use crate::chat::{Event, EventStream, Request, ToolCall, Usage};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Phase, Result};
@@ -34,6 +35,10 @@ pub struct AttemptRecord {
     pub usage: Usage,
     /// True when it read along with an identical call in flight, which bears the cost.
     pub shared: bool,
+    /// True when it gave an answer again that was given before: nothing was sent, and it is free.
+    pub cached: bool,
+    /// The similarity, up to 1, of the questions where a cached answer was found by meaning.
+    pub similarity: Option<f32>,
     /// True when it was begun beside another that was slow.
     pub hedge: bool,
     /// True when it went on from text that another attempt had shown before it failed.
@@ -115,6 +120,7 @@ pub(super) struct Attempt {
     deadlines: Option<(Deadlines, Instant)>,
     first_token: Option<Duration>,
     shared: bool,
+    cached: Option<CacheHit>,
     hedge: bool,
     /// A tool call that cannot be made; it depends on the finish what that means.
     unusable: Option<Error>,
@@ -129,6 +135,7 @@ pub(super) struct Begin {
     pub(super) target: Target,
     pub(super) stream: EventStream,
     pub(super) shared: bool,
+    pub(super) cached: Option<CacheHit>,
     pub(super) hedge: bool,
     /// Those that are ours to keep.
     pub(super) deadlines: Option<Deadlines>,
@@ -151,6 +158,7 @@ impl Attempt {
             deadlines: begin.deadlines.map(|deadlines| (deadlines, Instant::now())),
             first_token: None,
             shared: begin.shared,
+            cached: begin.cached,
             hedge: begin.hedge,
             unusable: None,
             settled: false,
@@ -271,7 +279,12 @@ impl Attempt {
         self.expired
     }
 
-    pub(super) fn first_token(&self) -> Option<Duration> {
+    /// How long the target took to its first content; `None` for an answer that it did not give now.
+    pub(super) fn heard_after(&self) -> Option<Duration> {
+        self.first_token().filter(|_| self.cached.is_none())
+    }
+
+    fn first_token(&self) -> Option<Duration> {
         self.first_token.map(|at| at.saturating_sub(self.started))
     }
 
@@ -300,6 +313,8 @@ impl Attempt {
             first_token_ms: self.first_token().map(millis),
             elapsed_ms: millis(now.saturating_sub(self.started)),
             shared: self.shared,
+            cached: self.cached.is_some(),
+            similarity: self.cached.and_then(|hit| hit.similarity),
             hedge: self.hedge,
             resumed: self.resumed,
         }
@@ -309,6 +324,9 @@ impl Attempt {
     /// counted where text had flowed: what the server said on the way is what it knew when it began to write.
     fn bill(&self, whole: bool) -> Usage {
         let mut usage = self.usage.clone();
+        if self.cached.is_some() {
+            return usage;
+        }
         let Some(meter) = &self.common.meter else { return usage };
         let unsaid = if whole { usage.total_tokens().is_none() } else { !self.generated.is_empty() };
         if !unsaid {

@@ -16,6 +16,7 @@
 //! | `shown` | what the reader has seen, and going on from it |
 //! | `hedge` | a second call beside a slow one, within a budget |
 //! | `policy` | what the caller can choose |
+//! | `cache` | answers that were given before, exact or by meaning |
 //! | `coalesce` | identical calls in flight share one |
 //! | `admission` | leave to call: which of several keys, whether its breaker lets through |
 //! | `pacer` | the pace of the calls with one key |
@@ -23,6 +24,7 @@
 mod action;
 mod admission;
 mod attempt;
+mod cache;
 mod candidates;
 mod coalesce;
 mod hedge;
@@ -34,6 +36,7 @@ mod shown;
 pub use action::{Action, action};
 pub use admission::{Admission, AdmissionOptions, Admissions, KeyReport};
 pub use attempt::{AttemptRecord, CountTokens, Meter, OnDrop};
+pub use cache::{CacheHit, CachePlace, CacheScope, Meaning, ResponseCache, ResponseCacheOptions, SemanticCacheOptions};
 pub use coalesce::{CallKey, Coalescer};
 pub use hedge::{HedgePolicy, Hedger};
 pub use pacer::{PaceLimits, PacePermit, PaceReport, Pacer};

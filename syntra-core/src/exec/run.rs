@@ -6,7 +6,7 @@ use super::candidates::{Candidate, Candidates, Next};
 use super::hedge::Hedger;
 use super::policy::{Jitter, Recovery, RetryPolicy};
 use super::shown::{Shown, resumed};
-use super::{Admissions, CallKey, Coalescer};
+use super::{Admissions, CacheHit, CallKey, Coalescer, Meaning, ResponseCache};
 use crate::chat::{Event, EventStream, Request, Restart, Routed, Scope, Usage};
 use crate::clock::Clock;
 use crate::error::{Attempt as Tried, Error, ErrorKind, Phase, Result, Retry};
@@ -38,6 +38,10 @@ pub struct Execution {
     pub streaming: bool,
     /// Joins this with identical calls in flight. By default one that nobody else has.
     pub coalescer: Coalescer,
+    /// Answers that were given before. `None`, the default: no cache.
+    pub cache: Option<ResponseCache>,
+    /// What the last message means, where it may be answered by meaning. `None`, the default: only the same request is.
+    pub question: Option<Meaning>,
     /// How often and how patiently.
     pub policy: RetryPolicy,
     /// What happens when a stream fails after its reader has seen some of it.
@@ -73,6 +77,8 @@ impl Execution {
             clock,
             streaming: true,
             coalescer: Coalescer::new(),
+            cache: None,
+            question: None,
             policy: RetryPolicy::default(),
             recovery: Recovery::default(),
             deadline: None,
@@ -137,6 +143,13 @@ enum Stage {
     /// Content flows.
     Flowing(Box<Attempt>),
     Ended,
+}
+
+/// The stream of a call, and whose it is.
+struct Opened {
+    stream: EventStream,
+    shared: bool,
+    cached: Option<CacheHit>,
 }
 
 /// What a step came to while it was borrowed.
@@ -274,6 +287,7 @@ impl Run {
             None => Target::new("", ""),
         };
         let resumption = self.resumption(&target);
+        let resumes = resumption.is_some();
         let told = resumption.is_some().then(|| self.shown.told().to_owned());
         let request = resumption.unwrap_or_else(|| {
             let mut request = self.execution.request.clone();
@@ -281,19 +295,29 @@ impl Run {
             request
         });
         let deadlines = self.execution.admissions.provider(&target.provider).and_then(|p| p.deadlines());
-        let (opened, shared) = self.open(index, &target, request);
-        let stream = opened.unwrap_or_else(|error| futures::stream::once(async { Err(error) }).boxed());
-        Attempt::begin(Begin { index, target, stream, shared, hedge, deadlines, told }, self.common.clone())
+        let Opened { stream, shared, cached } = self.open(index, &target, request, resumes).unwrap_or_else(|error| {
+            let stream = futures::stream::once(async { Err(error) }).boxed();
+            Opened { stream, shared: false, cached: None }
+        });
+        Attempt::begin(Begin { index, target, stream, shared, cached, hedge, deadlines, told }, self.common.clone())
     }
 
-    /// The stream of a call to `target`, begun or joined, and whether it was joined.
-    fn open(&self, index: usize, target: &Target, request: Request) -> (Result<EventStream>, bool) {
+    /// The stream of a call to `target`: begun, joined, or given before.
+    fn open(&self, index: usize, target: &Target, request: Request, resumes: bool) -> Result<Opened> {
         let Execution { scope, coalescer, streaming, estimated_tokens, .. } = &self.execution;
         let (streaming, tokens) = (*streaming, *estimated_tokens);
-        let key = match CallKey::new(scope, &target.provider, &request, streaming) {
-            Ok(key) => key,
-            Err(error) => return (Err(error), false),
+        // The rest of an answer is no answer.
+        let cache = self.execution.cache.as_ref().filter(|_| !resumes);
+        let place = match cache {
+            Some(cache) => {
+                Some((cache.clone(), cache.place(scope, &target.provider, &request, self.execution.question.as_ref())?))
+            }
+            None => None,
         };
+        if let Some((stream, hit)) = place.as_ref().and_then(|(cache, place)| cache.get(place)) {
+            return Ok(Opened { stream, shared: false, cached: Some(hit) });
+        }
+        let key = CallKey::new(scope, &target.provider, &request, streaming)?;
         // Nobody waits for the pace of one target while another may be called.
         let patience = match self.candidates.is_last(index, &self.execution.policy) {
             true => self.execution.policy.max_wait,
@@ -303,8 +327,14 @@ impl Run {
         let (admissions, target) = (self.execution.admissions.clone(), target.clone());
         let begin =
             async move { admissions.admit(&target, tokens, Some(deadline)).await?.send(&request, streaming).await };
-        let (stream, began) = coalescer.join(key, || futures::stream::once(begin).try_flatten().boxed());
-        (Ok(stream), !began)
+        let (stream, began) = coalescer.join(key, || {
+            let upstream = futures::stream::once(begin).try_flatten().boxed();
+            match place {
+                Some((cache, place)) => cache.filling(place, upstream),
+                None => upstream,
+            }
+        });
+        Ok(Opened { stream, shared: !began, cached: None })
     }
 
     /// The first call is slow: begins a second beside it, if there is another target and the budget allows.
@@ -342,7 +372,7 @@ impl Run {
                 }
             }
             Ok(()) => {
-                if let (Some(hedger), Some(first)) = (&self.execution.hedger, attempt.first_token()) {
+                if let (Some(hedger), Some(first)) = (&self.execution.hedger, attempt.heard_after()) {
                     hedger.observe(&attempt.target, first);
                 }
                 self.abandon(attempts, "another call answered first");

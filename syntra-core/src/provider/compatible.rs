@@ -89,7 +89,8 @@ fn server(name: &str) -> Result<&'static Server> {
 }
 
 /// The providers that the environment has keys for, in the order of the table, and local servers whose address it names. `lookup` is
-/// asked for each variable; give `|name| std::env::var(name).ok()`.
+/// asked for each variable; give `|name| std::env::var(name).ok()`. A key variable may list several keys, separated by commas: each is a
+/// provider of the same name, and calls are balanced over them.
 ///
 /// # Errors
 /// [`ErrorKind::Config`] when a variable holds an address that is none.
@@ -108,7 +109,18 @@ pub fn from_env(lookup: impl Fn(&str) -> Option<String>) -> Result<Vec<HttpProvi
             false => first(server.key_variables, &lookup).is_some() && server.name != "openai-responses",
         };
         if wanted {
-            found.push(server.configured(&lookup)?);
+            let keys = first(server.key_variables, &lookup).unwrap_or_default();
+            let mut keys: Vec<&str> = keys.split(',').map(str::trim).filter(|key| !key.is_empty()).collect();
+            if keys.is_empty() {
+                keys.push("");
+            }
+            for key in keys {
+                let one = |name: &str| match server.key_variables.contains(&name) {
+                    true => Some(key.to_owned()),
+                    false => lookup(name),
+                };
+                found.push(server.configured(one)?);
+            }
         }
     }
     Ok(found)

@@ -53,6 +53,25 @@ impl Default for HealthOptions {
     }
 }
 
+impl HealthOptions {
+    /// That the options make sense.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] naming the one that does not.
+    pub fn check(&self) -> crate::Result<()> {
+        let share = |name: &str, value: f64| match (0.0..=1.0).contains(&value) {
+            true => Ok(()),
+            false => {
+                let problem = format!("breaker: {name} must be between 0 and 1, got {value}");
+                Err(crate::Error::new(ErrorKind::Config, problem))
+            }
+        };
+        share("failure_rate", self.failure_rate)?;
+        share("jitter", self.jitter)?;
+        share("latency_weight", self.latency_weight)
+    }
+}
+
 /// The health of every target that was called, for [`Fleet`] snapshots. Shared between the router and whatever calls the models.
 ///
 /// Each key of a target has a breaker. It opens after [`HealthOptions::failures`] failures in a row, at a failure rate of

@@ -5,7 +5,10 @@ use crate::clock::{Clock, SystemClock};
 use crate::context::{Budget, ContextBuilder, DefaultContextBuilder};
 use crate::embed::{Embedder, StaticEmbedder};
 use crate::error::{Error, ErrorKind, Result};
-use crate::exec::{AdmissionOptions, Admissions, Coalescer, HedgePolicy, Hedger, PaceLimits, Recovery, RetryPolicy};
+use crate::exec::{
+    AdmissionOptions, Admissions, Coalescer, HedgePolicy, Hedger, PaceLimits, Recovery, ResponseCache,
+    ResponseCacheOptions, RetryPolicy, SemanticCacheOptions,
+};
 use crate::memory::{Memories, MemoryStore, SqliteMemoryStore};
 use crate::provider::{self, Provider};
 use crate::router::{Catalogue, DefaultRouter, HealthOptions, Router, RouterPreferences, Target};
@@ -47,6 +50,8 @@ pub struct SyntraBuilder {
     deadline: Option<Duration>,
     hedger: Option<Hedger>,
     admission: AdmissionOptions,
+    response_cache: Option<ResponseCacheOptions>,
+    semantic_cache: Option<SemanticCacheOptions>,
     time_zone: jiff::tz::TimeZone,
     clock: Arc<dyn Clock>,
     history_messages: u64,
@@ -85,6 +90,8 @@ impl SyntraBuilder {
             deadline: None,
             hedger: None,
             admission: AdmissionOptions::default(),
+            response_cache: None,
+            semantic_cache: None,
             time_zone: jiff::tz::TimeZone::UTC,
             clock: Arc::new(SystemClock::new()),
             history_messages: 20,
@@ -117,6 +124,15 @@ impl SyntraBuilder {
     pub fn shared_provider(mut self, provider: Arc<dyn Provider>) -> Self {
         self.add_provider(provider);
         self
+    }
+
+    /// The names of the providers so far, each once.
+    #[cfg(feature = "bridge")]
+    pub(crate) fn provider_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.providers.iter().map(|p| p.name().to_owned()).collect();
+        names.sort_unstable();
+        names.dedup();
+        names
     }
 
     fn add_provider(&mut self, provider: Arc<dyn Provider>) {
@@ -282,6 +298,20 @@ impl SyntraBuilder {
         self
     }
 
+    /// Gives an answer again to the same request: the same organisation, model, persona, memories, conversation and words. Off by
+    /// default, because who asks twice in a conversation may want another answer; [`Ask::with_cache`](crate::Ask::with_cache) for one question.
+    pub fn response_cache(mut self, options: ResponseCacheOptions) -> Self {
+        self.response_cache = Some(options);
+        self
+    }
+
+    /// Gives an answer again to a question that means the same, everything else being the same. Never where the question speaks of a
+    /// time or of now, or where there are tools. Off by default: what is alike is not the same.
+    pub fn semantic_cache(mut self, options: SemanticCacheOptions) -> Self {
+        self.semantic_cache = Some(options);
+        self
+    }
+
     /// Sets when a key of a model that fails is left alone, and for how long.
     pub fn breaker(mut self, options: HealthOptions) -> Self {
         self.admission.health = options;
@@ -375,11 +405,16 @@ impl SyntraBuilder {
         for limits in self.admission.pacing.values().chain([&self.admission.default_pacing]) {
             limits.check()?;
         }
+        self.admission.health.check()?;
         for name in self.admission.pacing.keys() {
             if !self.providers.iter().any(|p| p.name() == name) {
                 return Err(unknown_provider("pacing is set", name, &self.providers));
             }
         }
+        let cache = match (self.response_cache, self.semantic_cache) {
+            (None, None) => None,
+            (exact, semantic) => Some(ResponseCache::new(exact, semantic, self.clock.clone())?),
+        };
         let admissions = Admissions::new(self.providers, self.admission, self.clock.clone());
         let rooms = Rooms {
             memories: Memories::new(store.clone(), embedder.clone(), self.ranker, self.clock.clone()),
@@ -396,6 +431,7 @@ impl SyntraBuilder {
             deadline: self.deadline,
             hedger: self.hedger,
             coalescer: Coalescer::new(),
+            cache,
             time_zone: self.time_zone,
             clock: self.clock,
             history_messages: self.history_messages,

@@ -5,7 +5,7 @@ use super::{Outcome, Prepared, Turn, extractive, snippet, stream};
 use crate::chat::{Citation, Event, FinishReason, Request, Usage};
 use crate::context;
 use crate::error::{Error, Result, Retry};
-use crate::exec::{AttemptRecord, Execution, ExecutionUpdate, Meter, execute};
+use crate::exec::{AttemptRecord, Execution, ExecutionUpdate, Meaning, Meter, ResponseCache, execute};
 use crate::memory::Memory;
 use crate::router::{Intent, Plan, RouteOutcome, Target, predicted_output_tokens};
 use futures::StreamExt as _;
@@ -58,13 +58,18 @@ async fn call(
 ) -> (Outcome, Option<Error>) {
     let from = turn.elapsed();
     let intent = plan.intent;
-    let mut updates = execute(execution(turn, prepared, plan, request));
+    let mut execution = execution(turn, prepared, plan, request);
+    execution.question = meaning(turn, prepared, execution.cache.as_ref()).await;
+    let mut updates = execute(execution);
     let mut outcome = Outcome::default();
     let mut failed = None;
     let mut finish = None;
     while let Some(update) = updates.next().await {
         match update {
-            Ok(ExecutionUpdate::Attempt(record)) => note_attempt(turn, intent, record),
+            Ok(ExecutionUpdate::Attempt(record)) => {
+                outcome.cached = record.cached;
+                note_attempt(turn, intent, record);
+            }
             Ok(ExecutionUpdate::Event(event)) => {
                 if event.is_content() && outcome.first_token.is_none() {
                     outcome.first_token = Some(turn.elapsed());
@@ -120,6 +125,7 @@ fn execution(turn: &Turn, prepared: &Prepared, plan: Plan, request: Request) -> 
     execution.estimated_tokens = prepared.context.total_tokens as u64 + output;
     execution.streaming = turn.streaming;
     execution.coalescer = rooms.coalescer.clone();
+    execution.cache = rooms.cache.clone().filter(|_| turn.ask.cache.unwrap_or(true));
     execution.policy = rooms.policy.clone();
     execution.recovery = turn.ask.recovery.unwrap_or(rooms.recovery);
     execution.deadline = turn.ask.deadline.or(rooms.deadline).map(|limit| limit.saturating_sub(turn.elapsed()));
@@ -131,6 +137,23 @@ fn execution(turn: &Turn, prepared: &Prepared, plan: Plan, request: Request) -> 
     execution
 }
 
+/// What the question means, where an answer may be found by meaning: not where it speaks of a time or of now.
+async fn meaning(turn: &mut Turn, prepared: &Prepared, cache: Option<&ResponseCache>) -> Option<Meaning> {
+    let analysis = &prepared.analysis;
+    let timeless = analysis.time.is_none() && !analysis.about_now && !analysis.asks_when;
+    if !cache.is_some_and(ResponseCache::by_meaning) || !timeless || !turn.ask.tools.is_empty() {
+        return None;
+    }
+    let question = turn.ask.message.text();
+    match turn.rooms.memories.embedder().embed(&[&question]).await {
+        Ok(vectors) => vectors.into_iter().next().map(|vector| Meaning::new(&question, vector)),
+        Err(error) => {
+            turn.trace.warnings.push(format!("no answer was looked for by meaning: {error}"));
+            None
+        }
+    }
+}
+
 fn observed(record: &AttemptRecord, intent: Intent) -> RouteOutcome {
     let mut observed = RouteOutcome::new(record.target.clone(), intent, Duration::from_millis(record.elapsed_ms));
     observed.error = record.error;
@@ -139,13 +162,13 @@ fn observed(record: &AttemptRecord, intent: Intent) -> RouteOutcome {
 }
 
 /// Bills an attempt and tells the router how it went; the fleet's health knows from the call itself. A call that another bears is free,
-/// and says nothing that the other does not say.
+/// as is an answer that was given before, and neither says anything of the model that was not said already.
 fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord) {
     if record.shared {
         record.usage.provider_cost = None;
     }
     turn.trace.usage.add(&record.usage);
-    if record.shared {
+    if record.shared || record.cached {
         turn.trace.attempts.push(record);
         return;
     }

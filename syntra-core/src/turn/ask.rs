@@ -56,6 +56,8 @@ pub struct Ask {
     pub remember: bool,
     /// How many memories to recall at the most. Default 20.
     pub recall_limit: usize,
+    /// Whether an answer that was given before will do, where there is a cache; `None` for yes.
+    pub cache: Option<bool>,
     /// The time of asking, where it is not now.
     pub now: Option<Timestamp>,
     /// What happens when the stream fails after some of the answer was shown; as the assistant was set up by default.
@@ -90,6 +92,7 @@ impl Ask {
             recall: true,
             remember: true,
             recall_limit: 20,
+            cache: None,
             now: None,
             recovery: None,
             deadline: None,
@@ -189,6 +192,12 @@ impl Ask {
     /// Whether the exchange is remembered.
     pub fn with_remember(mut self, remember: bool) -> Self {
         self.remember = remember;
+        self
+    }
+
+    /// Whether an answer that was given before will do. An answer to a question that says no is not kept either.
+    pub fn with_cache(mut self, cache: bool) -> Self {
+        self.cache = Some(cache);
         self
     }
 

@@ -26,7 +26,7 @@ use crate::chat::{Answered, Event, Message, NanoDollars, NodeStatus, RecalledIte
 use crate::clock::Clock;
 use crate::context::{Budget, Context, ContextBuilder, EntityLine};
 use crate::error::{Error, Result};
-use crate::exec::{Admissions, Coalescer, Hedger, Recovery, RetryPolicy};
+use crate::exec::{Admissions, Coalescer, Hedger, Recovery, ResponseCache, RetryPolicy};
 use crate::memory::{Memories, Memory, RecallRequest, Recalled};
 use crate::query::{self, QueryAnalysis, Rewrite};
 use crate::router::{self, Catalogue, Fleet, Plan, Router, Target};
@@ -60,6 +60,8 @@ pub(crate) struct Rooms {
     pub(crate) deadline: Option<Duration>,
     pub(crate) hedger: Option<Hedger>,
     pub(crate) coalescer: Coalescer,
+    /// Answers that were given before.
+    pub(crate) cache: Option<ResponseCache>,
     pub(crate) time_zone: jiff::tz::TimeZone,
     pub(crate) clock: Arc<dyn Clock>,
     /// Messages of the thread that a turn reads back.
@@ -91,6 +93,8 @@ struct Outcome {
     target: Option<Target>,
     first_token: Option<Duration>,
     degraded: bool,
+    /// Whether it was given before.
+    cached: bool,
     /// Memories that an extractive answer quotes.
     quoted: Vec<String>,
 }

@@ -19,6 +19,7 @@ pub(super) async fn save(turn: &mut Turn, prepared: Prepared, outcome: Outcome) 
         answered.model = Some(target.model.clone());
     }
     answered.degraded = outcome.degraded;
+    answered.cached = outcome.cached;
     answered.usage = turn.trace.usage.clone();
     answered.cost = turn.trace.cost;
     answered.first_token_ms = outcome.first_token.map(|d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX));

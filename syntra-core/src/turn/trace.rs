@@ -195,7 +195,11 @@ impl Trace {
             let shared = if attempt.shared { " (shared with an identical call)" } else { "" };
             let hedge = if attempt.hedge { " beside the one before" } else { "" };
             let resumed = if attempt.resumed { " to go on" } else { "" };
-            writeln!(out, "Called {}{hedge}{resumed}{shared}: {how}", attempt.target)?;
+            match (attempt.cached, attempt.similarity) {
+                (false, _) => writeln!(out, "Called {}{hedge}{resumed}{shared}: {how}", attempt.target)?,
+                (true, None) => writeln!(out, "Answered by {} before, to the same request", attempt.target)?,
+                (true, Some(s)) => writeln!(out, "Answered by {} before, to a like question ({s:.3})", attempt.target)?,
+            }
         }
         if self.degraded {
             writeln!(out, "No model answered: the text was extracted from memory")?;

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypedDict, Union
+from typing import Any, Literal, TypedDict, Union
 
 from ._convert import decode, encode
 from ._host import Embedder, Provider, StreamingProvider
 from ._types import (
+    Breaker,
     Budget,
     Citation,
     Document,
@@ -19,15 +20,18 @@ from ._types import (
     MemoryType,
     Message,
     NewMemory,
+    PaceLimits,
     Persona,
     ProviderConfig,
     Reasoning,
     ReasoningEffort,
     Recovery,
     Response,
+    ResponseCacheOptions,
     RetryPolicy,
     Role,
     Scope,
+    SemanticCacheOptions,
     Text,
     Tool,
     ToolCall,
@@ -63,6 +67,15 @@ class Settings(TypedDict, total=False):
     deadline: float | None
     #: Calls a second model beside one that is slow to answer. Off by default.
     hedging: HedgePolicy | None
+    #: What is sent to each provider at the most: limits, ``"classic"`` for cautious ones, or ``"unlimited"``, the default: nothing but
+    #: what the provider itself says holds calls back.
+    pacing: PaceLimits | Literal["classic", "unlimited"] | None
+    #: When a model that fails is left alone.
+    breaker: Breaker | None
+    #: Gives an answer again to the same request. Off by default.
+    response_cache: ResponseCacheOptions | None
+    #: Gives an answer again to a question that means the same. Off by default.
+    semantic_cache: SemanticCacheOptions | None
     #: IANA name of the time zone in which ``yesterday`` is understood. UTC by default.
     time_zone: str | None
     #: How many messages of a thread a turn reads back.
@@ -138,12 +151,14 @@ class AskOptions(TypedDict, total=False):
     recovery: Recovery | None
     #: How long the turn may take in seconds; as the assistant was set up by default.
     deadline: float | None
+    #: Whether an answer that was given before will do, where there is a cache. Default ``True``.
+    cache: bool | None
 
 
 _PLAIN = frozenset(
     (
         *("thread", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning"),
-        *("recall", "remember", "recall_limit", "now", "recovery", "deadline"),
+        *("recall", "remember", "recall_limit", "now", "recovery", "deadline", "cache"),
     )
 )
 

@@ -564,9 +564,13 @@ class AttemptRecord:
     hedge: bool
     #: Whether it went on from text that another attempt had shown before it failed.
     resumed: bool
+    #: Whether it gave an answer again that was given before: nothing was sent, and it is free.
+    cached: bool
     error: str | None = None
     message: str | None = None
     first_token_ms: int | None = None
+    #: The similarity, up to 1, of the questions where a cached answer was found by meaning.
+    similarity: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -628,6 +632,8 @@ class Answer:
     thread_id: str
     turn_id: str
     degraded: bool
+    #: Whether it was given before and came from the cache.
+    cached: bool
     usage: Usage
     elapsed_ms: int
     trace: Trace = field(repr=False)
@@ -773,6 +779,8 @@ class DoneEvent:
     thread_id: str
     turn_id: str
     degraded: bool
+    #: Whether the answer was given before and came from the cache.
+    cached: bool
     usage: Usage
     elapsed_ms: int
     provider: str | None = None
@@ -857,6 +865,7 @@ class ProviderConfig:
     """A model server: one that is known by ``name`` (``openai``, ``anthropic``, ``gemini``, …), or any other at ``base_url``.
 
     ``api_key`` and ``proxy`` never show in a repr. ``models`` are those that may be called, in order of preference; ``dialect`` is ``chat``,
+    Two of one name with different keys are one provider with two keys. ``api_key`` never shows in a repr. ``models`` are those that may be called, in order of preference; ``dialect`` is ``chat``,
     ``responses``, ``anthropic``, ``gemini`` or ``ollama`` and by default that of the known server, else ``chat``.
     """
 
@@ -874,6 +883,62 @@ class ProviderConfig:
     max_response_bytes: int | None = None
     #: The most bytes of all of a stream. Default 256 MiB.
     max_stream_bytes: int | None = None
+    #: What is sent to it at the most with each of its keys, in place of the assistant's ``pacing``.
+    pacing: PaceLimits | Literal["classic", "unlimited"] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PaceLimits:
+    """What is sent to a provider at the most with each of its keys; ``None`` for no limit."""
+
+    #: Calls a second, sustained.
+    requests_per_second: float | None = None
+    #: Calls that may go at once after a pause. Default 5.
+    burst: int | None = None
+    #: Calls in flight at once.
+    concurrency: int | None = None
+    #: Tokens a minute, prompt and answer together.
+    tokens_per_minute: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When a model that fails is left alone, and for how long; ``None`` leaves a default as it is. Times in seconds."""
+
+    #: Failures in a row. Default 3.
+    failures: int | None = None
+    #: Share of failed calls, 0 to 1, once there are ``minimum_calls``. Default 0.5.
+    failure_rate: float | None = None
+    #: Default 10.
+    minimum_calls: int | None = None
+    #: How long it is left alone the first time; twice as long after each probe that fails. Default 15.
+    cool_down: float | None = None
+    #: Default 300.
+    longest_cool_down: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseCacheOptions:
+    """Keeps the answers to requests, to be given again to the same request; ``None`` leaves a default as it is."""
+
+    #: Seconds that an answer is given again. Default 300.
+    ttl: float | None = None
+    #: Bytes of answers that are kept. Default 64 MiB.
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticCacheOptions:
+    """Gives an answer again to a question that means the same; ``None`` leaves a default as it is."""
+
+    #: The cosine of the questions from which they mean the same, up to 1. Default 0.95.
+    threshold: float | None = None
+    #: Seconds that an answer is given again. Default 300.
+    ttl: float | None = None
+    #: Answers that are kept. Default 1000.
+    max_entries: int | None = None
+    #: Among whom answers are shared: one user's questions (the default) or those of an organisation.
+    scope: Literal["user", "organisation"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -904,7 +969,32 @@ class ModelHealth:
     model: str
     available: bool
     failure_rate: float
+    #: Calls on their way, over all keys.
+    in_flight: int
+    #: Each key of its provider: one, where the provider has none or one.
+    keys: list[ModelKey]
     first_token_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelKey:
+    """Where one key of a model stands: its breaker and its pace. Times in milliseconds."""
+
+    #: The key's fingerprint, which says nothing about the key; empty where there is none.
+    key_id: str
+    #: ``half_open``: the next call, or the one on its way, finds out whether the model is back.
+    breaker: Literal["closed", "open", "half_open"]
+    #: How long until the breaker lets a call through; 0 where it does now.
+    closed_for_ms: int
+    failure_rate: float
+    in_flight: int
+    #: Calls that wait for the pace.
+    waiting: int
+    #: How long the next call would have to wait for the pace.
+    wait_ms: int
+    first_token_ms: int | None = None
+    #: Calls a second that the pace lets through now; ``None`` for no limit.
+    requests_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

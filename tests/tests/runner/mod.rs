@@ -6,8 +6,9 @@ use futures::StreamExt as _;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use syntra_core::context::Budget;
-use syntra_core::exec::{HedgePolicy, RetryPolicy};
+use syntra_core::exec::{HedgePolicy, PaceLimits, ResponseCacheOptions, RetryPolicy, SemanticCacheOptions};
 use syntra_core::provider::HttpProvider;
+use syntra_core::router::HealthOptions;
 use syntra_core::voice::Persona;
 use syntra_core::{Error, ErrorKind, Scope, Syntra};
 use syntra_tests::cases::{Case, Step, check, substitute};
@@ -126,6 +127,31 @@ fn open(case: &Case, mock: &Mock, data: &std::path::Path) -> syntra_core::Result
         policy.after = words.get("after").and_then(Value::as_f64).map(Duration::from_secs_f64);
         policy.most_share = words.get("most_share").and_then(Value::as_f64).unwrap_or(policy.most_share);
         builder = builder.hedging(policy)?;
+    }
+    let seconds = |map: &Map<String, Value>, name: &str, default: Duration| {
+        map.get(name).and_then(Value::as_f64).map_or(default, Duration::from_secs_f64)
+    };
+    if let Some(words) = &setup.pacing {
+        let mut limits = PaceLimits::default();
+        limits.requests_per_second = words.get("requests_per_second").and_then(Value::as_f64);
+        limits.burst = number(words, "burst", limits.burst as usize) as u32;
+        builder = builder.default_pacing(limits);
+    }
+    if let Some(words) = &setup.breaker {
+        let mut options = HealthOptions::default();
+        options.failures = number(words, "failures", options.failures as usize) as u32;
+        options.cool_down = seconds(words, "cool_down", options.cool_down);
+        builder = builder.breaker(options);
+    }
+    if let Some(words) = &setup.response_cache {
+        let mut options = ResponseCacheOptions::default();
+        options.ttl = seconds(words, "ttl", options.ttl);
+        builder = builder.response_cache(options);
+    }
+    if let Some(words) = &setup.semantic_cache {
+        let mut options = SemanticCacheOptions::default();
+        options.threshold = words.get("threshold").and_then(Value::as_f64).map_or(options.threshold, |n| n as f32);
+        builder = builder.semantic_cache(options);
     }
     if let Some(yes) = setup.extractive_fallback {
         builder = builder.extractive_fallback(yes);

@@ -48,6 +48,7 @@ pub(crate) fn ask(with: &Value) -> Result<Ask> {
             "remember" => ask.remember = read(value)?,
             "recall_limit" => ask.recall_limit = read(value)?,
             "now" => ask.now = Some(read(value)?),
+            "cache" => ask.cache = value.as_bool(),
             "recovery" => ask.recovery = Some(read(value)?),
             "deadline" => ask.deadline = value.as_f64().map(std::time::Duration::from_secs_f64),
             "max_cost_usd" => ask.max_cost = value.as_f64().and_then(NanoDollars::from_usd),
