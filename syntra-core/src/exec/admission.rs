@@ -5,7 +5,7 @@ use crate::chat::{Event, EventStream, Request, Response, Usage};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::provider::Provider;
-use crate::router::{FleetHealth, HealthGuard, HealthOptions, KeyHealth, Target};
+use crate::router::{Closed, FleetHealth, HealthGuard, HealthOptions, KeyHealth, Target};
 use crate::transport::RateLimits;
 use futures::{Stream, StreamExt as _};
 use rand::rngs::StdRng;
@@ -167,7 +167,8 @@ impl Admissions {
     /// at most; with a deadline of now it never waits.
     ///
     /// # Errors
-    /// [`ErrorKind::Overloaded`] while the breakers of all keys are open, with the time until the next probe;
+    /// [`ErrorKind::Overloaded`] with code `breaker_open` while the breakers of all keys are open, with the time until the next probe, or
+    /// again the failure that opened them where somebody has to mend it (credential, quota, region, unknown model);
     /// [`ErrorKind::RateLimit`] with code `paced` when the pace cannot be kept before the deadline, with the wait it would take, at once;
     /// [`ErrorKind::Config`] for a provider that is not there.
     pub async fn admit(&self, target: &Target, tokens: u64, deadline: Option<Duration>) -> Result<Admission> {
@@ -200,13 +201,18 @@ impl Admissions {
             let problem = format!("no provider named {:?} is set up", target.provider);
             return Err(Error::new(ErrorKind::Config, problem).with_retry(Retry::OtherTarget));
         };
-        let mut open: Option<Duration> = None;
+        let mut open: Option<Closed> = None;
         let mut paced: Option<(Duration, &Key, Error)> = None;
         for place in self.order(target, keys) {
             let Some(key) = keys.get(place) else { continue };
             match self.through(target, key, tokens, Some(Duration::ZERO), guarded).await {
                 Ok(admission) => return Ok(admission),
-                Err(Refusal::Open(wait)) => open = Some(open.map_or(wait, |least| least.min(wait))),
+                Err(Refusal::Open(closed)) => {
+                    // One that may pass by itself says more than one that somebody has to mend.
+                    open = Some(open.map_or(closed, |least| {
+                        std::cmp::min_by_key(least, closed, |closed| (closed.is_lasting(), closed.wait))
+                    }));
+                }
                 Err(Refusal::Paced(error)) => {
                     let wait = key.pacer.wait_for(&target.model, tokens);
                     if paced.as_ref().is_none_or(|(least, ..)| wait < *least) {
@@ -222,10 +228,11 @@ impl Admissions {
             }
             return self.through(target, key, tokens, patience, guarded).await.map_err(|refusal| match refusal {
                 Refusal::Paced(error) => name(error),
-                Refusal::Open(wait) => name(left_alone(wait)),
+                Refusal::Open(closed) => name(left_alone(closed)),
             });
         }
-        Err(name(left_alone(open.unwrap_or_default())))
+        let unknown = Closed { wait: Duration::ZERO, cause: ErrorKind::Overloaded };
+        Err(name(left_alone(open.unwrap_or(unknown))))
     }
 
     /// Leave with one key.
@@ -239,8 +246,8 @@ impl Admissions {
     ) -> Result<Admission, Refusal> {
         let id = key.provider.key_id();
         // Looked at before, so that an open breaker costs no place; begun after, so that the probe is not spent waiting.
-        if guarded && let Some(wait) = self.0.health.closed_for(target, id) {
-            return Err(Refusal::Open(wait));
+        if guarded && let Some(closed) = self.0.health.closed(target, id) {
+            return Err(Refusal::Open(closed));
         }
         let permit = key.pacer.acquire(&target.model, tokens, patience).await.map_err(Refusal::Paced)?;
         let guard = guarded.then(|| self.0.health.begin(target, id)).transpose().map_err(Refusal::Open)?;
@@ -292,19 +299,23 @@ fn burden(key: &KeyHealth, usual: Option<Duration>) -> f64 {
 }
 
 enum Refusal {
-    /// The breaker, for so long.
-    Open(Duration),
+    /// The breaker.
+    Open(Closed),
     /// The pace.
     Paced(Error),
 }
 
-fn left_alone(wait: Duration) -> Error {
+fn left_alone(Closed { wait, cause }: Closed) -> Error {
     let words = if wait.is_zero() {
-        "left alone after failures; a probe is finding out whether it is back".to_owned()
+        format!("left alone after failures ({cause}); a probe is finding out whether it is back")
     } else {
-        format!("left alone after failures; the next try is in {:.1} s", wait.as_secs_f64())
+        format!("left alone after failures ({cause}); the next try is in {:.1} s", wait.as_secs_f64())
     };
-    Error::new(ErrorKind::Overloaded, words).with_code("breaker_open").with_retry_after(wait)
+    // What somebody has to mend is said again; anything else is that it is not there now.
+    let lasting = Closed { wait, cause }.is_lasting();
+    Error::new(if lasting { cause } else { ErrorKind::Overloaded }, words)
+        .with_code("breaker_open")
+        .with_retry_after(wait)
 }
 
 /// The process's pacer for `group`.

@@ -114,6 +114,30 @@ struct Open {
     until: Duration,
     /// The cool-down without jitter, to be doubled.
     cool_down: Duration,
+    /// The failure that opened it.
+    cause: ErrorKind,
+}
+
+impl Open {
+    fn closed(&self, now: Duration) -> Closed {
+        Closed { wait: self.until.saturating_sub(now), cause: self.cause }
+    }
+}
+
+/// Why a breaker lets nobody through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Closed {
+    /// For how long; zero while the probe is on its way and may end any moment.
+    pub wait: Duration,
+    /// The last failure that speaks about the target.
+    pub cause: ErrorKind,
+}
+
+impl Closed {
+    /// Whether a person has to mend it: the key, the quota, the region or the name of the model.
+    pub fn is_lasting(&self) -> bool {
+        verdict(self.cause) == Verdict::Lasting
+    }
 }
 
 /// What an error says about its target.
@@ -203,14 +227,14 @@ impl HealthGuard {
     /// Learns how the call went: its error if it failed, its time to first token if it had one.
     pub fn settle(mut self, error: Option<ErrorKind>, first_token: Option<Duration>) {
         self.settled = true;
-        self.health.end(&self, error.map(verdict), first_token);
+        self.health.end(&self, error, first_token);
     }
 }
 
 impl Drop for HealthGuard {
     fn drop(&mut self) {
         if !self.settled {
-            self.health.end(self, Some(Verdict::Neutral), None);
+            self.health.end(self, Some(ErrorKind::Cancelled), None);
         }
     }
 }
@@ -260,27 +284,27 @@ impl FleetHealth {
         self.each_key(&inner, target).map(|(key, state)| self.key_health(key, state, now)).collect()
     }
 
-    /// How long the breaker of a key of `target` lets nobody through; zero while its probe is on its way, `None` when a call may go.
-    pub fn closed_for(&self, target: &Target, key_id: &str) -> Option<Duration> {
+    /// Whether the breaker of a key of `target` lets nobody through; `None` when a call may go.
+    pub fn closed(&self, target: &Target, key_id: &str) -> Option<Closed> {
         let now = self.clock.monotonic();
         let inner = self.lock();
         let (_, state) = inner.targets.get(target)?.iter().find(|(key, _)| key == key_id)?;
         let open = state.open.filter(|_| !Self::free(state, now))?;
-        Some(open.until.saturating_sub(now))
+        Some(open.closed(now))
     }
 
     /// Begins a call to `target` with the key of the fingerprint `key_id`.
     ///
     /// # Errors
-    /// How long the breaker will let nobody through. Zero when a probe is on its way and may end any moment.
-    pub fn begin(self: &Arc<Self>, target: &Target, key_id: &str) -> Result<HealthGuard, Duration> {
+    /// [`Closed`] while the breaker lets nobody through.
+    pub fn begin(self: &Arc<Self>, target: &Target, key_id: &str) -> Result<HealthGuard, Closed> {
         let now = self.clock.monotonic();
         let mut inner = self.lock();
         let mut probe = false;
         if let Some(state) = self.state(&mut inner, target, key_id, now) {
             if let Some(open) = state.open {
                 if now < open.until || state.probing {
-                    return Err(open.until.saturating_sub(now));
+                    return Err(open.closed(now));
                 }
                 probe = true;
                 state.probing = true;
@@ -299,11 +323,11 @@ impl FleetHealth {
         if let Some(state) = self.state(&mut inner, &outcome.target, "", now) {
             // It stands for the probe that may have been due.
             let call = Ended { began: now, probe: state.open.is_some_and(|open| now >= open.until), draw };
-            self.learn(state, call, outcome.error.map(verdict), outcome.first_token, now);
+            self.learn(state, call, outcome.error, outcome.first_token, now);
         }
     }
 
-    fn end(&self, guard: &HealthGuard, verdict: Option<Verdict>, first_token: Option<Duration>) {
+    fn end(&self, guard: &HealthGuard, error: Option<ErrorKind>, first_token: Option<Duration>) {
         let now = self.clock.monotonic();
         let mut inner = self.lock();
         let draw = inner.random.random::<f64>();
@@ -315,18 +339,18 @@ impl FleetHealth {
         if guard.probe {
             state.probing = false;
         }
-        self.learn(state, Ended { began: guard.began, probe: guard.probe, draw }, verdict, first_token, now);
+        self.learn(state, Ended { began: guard.began, probe: guard.probe, draw }, error, first_token, now);
     }
 
     fn learn(
         &self,
         state: &mut State,
         call: Ended,
-        verdict: Option<Verdict>,
+        error: Option<ErrorKind>,
         first_token: Option<Duration>,
         now: Duration,
     ) {
-        if verdict == Some(Verdict::Neutral) {
+        if error.map(verdict) == Some(Verdict::Neutral) {
             if let (true, Some(open)) = (call.probe, &mut state.open) {
                 // The probe found nothing out: another may, but not one after the other without a pause.
                 open.until = open.until.max(call.began + self.options.probe_interval);
@@ -338,7 +362,8 @@ impl FleetHealth {
         state.broken *= keep;
         state.calls = state.calls * keep + 1.0;
         state.at = now;
-        let Some(verdict) = verdict else { return self.succeeded(state, call, first_token) };
+        let Some(cause) = error else { return self.succeeded(state, call, first_token) };
+        let verdict = verdict(cause);
         state.failed += 1.0;
         if verdict == Verdict::Paced {
             if let (true, Some(open)) = (call.probe, &mut state.open) {
@@ -359,7 +384,7 @@ impl FleetHealth {
             (_, None) => return,
         };
         let wait = cool_down.mul_f64(1.0 - self.options.jitter.clamp(0.0, 1.0) * call.draw);
-        state.open = Some(Open { since: now, until: now + wait, cool_down });
+        state.open = Some(Open { since: now, until: now + wait, cool_down, cause });
     }
 
     fn succeeded(&self, state: &mut State, call: Ended, first_token: Option<Duration>) {

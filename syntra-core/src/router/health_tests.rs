@@ -34,7 +34,7 @@ fn set_up() -> (Arc<Hand>, Arc<FleetHealth>) {
     (clock.clone(), Arc::new(FleetHealth::with_options(clock, options)))
 }
 fn begin(health: &Arc<FleetHealth>) -> Result<HealthGuard, Duration> {
-    health.begin(&target(), "")
+    health.begin(&target(), "").map_err(|closed| closed.wait)
 }
 fn available(health: &FleetHealth) -> bool {
     health.snapshot(&[target()]).targets[0].1.available
@@ -169,6 +169,8 @@ fn a_target_is_available_while_one_of_its_keys_is() {
     begin("b").unwrap().settle(None, Some(Duration::from_secs(2)));
     begin("b").unwrap().settle(Some(ErrorKind::QuotaExhausted), None);
     assert!(!available(&health));
+    let causes = ["a", "b"].map(|key| begin(key).unwrap_err().cause);
+    assert_eq!(causes, [ErrorKind::Credential, ErrorKind::QuotaExhausted]);
     let states: Vec<(String, BreakerState)> =
         health.keys_of(&target()).into_iter().map(|k| (k.key_id, k.breaker)).collect();
     assert_eq!(states, [("a".into(), BreakerState::Open), ("b".into(), BreakerState::Open)]);

@@ -14,7 +14,7 @@ mod types;
 
 pub use catalogue::{Catalogue, ModelInfo, QualityPrior, WebSearch, cost};
 pub use default_router::{DefaultRouter, RouterPreferences};
-pub use health::{BreakerState, FleetHealth, HealthGuard, HealthOptions, KeyHealth};
+pub use health::{BreakerState, Closed, FleetHealth, HealthGuard, HealthOptions, KeyHealth};
 pub use intent::{IntentGuess, classify, needs_of, predicted_output_tokens};
 pub use price::{Price, Rates, Tier, TokenPrice};
 pub use types::{

@@ -21,8 +21,7 @@ fn set_up(exact: bool, semantic: Option<SemanticCacheOptions>) -> (Arc<FakeClock
 }
 
 fn words(text: &str, reason: FinishReason) -> Vec<Result<Event>> {
-    let mut usage = Usage::default();
-    usage.output_tokens = Some(7);
+    let usage = Usage { output_tokens: Some(7), ..Usage::default() };
     let words = text.split_inclusive(' ').map(|word| Ok(Event::Text { text: word.into() }));
     words.chain([Ok(Event::Usage(usage)), Ok(Event::Finish { reason })]).collect()
 }
