@@ -177,9 +177,11 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
     }
     let mut paced = Vec::new();
     for words in config.providers {
-        if let ProviderWords::Server(ServerWords { name, pacing: Some(pacing), .. }) = &words {
-            builder = builder.pacing(name.as_str(), pacing.limits(name));
-            paced.push(name.clone());
+        if let ProviderWords::Server(server) = &words
+            && let Some(pacing) = &server.pacing
+        {
+            builder = builder.pacing(server.name.as_str(), pacing.limits(&server.name));
+            paced.push(server.name.clone());
         }
         builder = add_provider(builder, words, host.as_ref(), &client)?;
     }

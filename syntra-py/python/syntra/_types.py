@@ -864,8 +864,8 @@ class RetryPolicy:
 class ProviderConfig:
     """A model server: one that is known by ``name`` (``openai``, ``anthropic``, ``gemini``, …), or any other at ``base_url``.
 
-    ``api_key`` and ``proxy`` never show in a repr. ``models`` are those that may be called, in order of preference; ``dialect`` is ``chat``,
-    Two of one name with different keys are one provider with two keys. ``api_key`` never shows in a repr. ``models`` are those that may be called, in order of preference; ``dialect`` is ``chat``,
+    Two of one name with different keys are one provider with two keys. ``api_key`` and ``proxy`` never show in a repr. ``models`` are
+    those that may be called, in order of preference; ``dialect`` is ``chat``,
     ``responses``, ``anthropic``, ``gemini`` or ``ollama`` and by default that of the known server, else ``chat``.
     """
 
