@@ -1,17 +1,14 @@
 //! The adapter that joins a [`Dialect`] to the wire.
 
-use super::stream::{Live, readable};
+use super::stream::Live;
+use super::whole::read_whole;
 use super::{Dialect, Provider, WireFailure, WireRequest};
-use crate::chat::{Event, EventStream, Request, Response, ResponseBuilder};
+use crate::chat::{EventStream, Request, Response};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Phase, Result, Retry};
-use crate::transport::{
-    Deadlines, FrameDecoder, Framing, HttpClient, HttpReply, RateLimits, Secret, TimeoutStage, after, rate_limits,
-    redact,
-};
+use crate::transport::{Deadlines, HttpClient, RateLimits, Secret, TimeoutStage, after, rate_limits, redact};
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
@@ -270,56 +267,10 @@ impl HttpProvider {
             return Err(self.failure(status, &headers, body));
         }
         let reply = response.whole(until, stage).await?;
-        self.read(&reply).map_err(|e| {
+        read_whole(&*self.dialect, &reply.body).map_err(|e| {
             let status = e.status().unwrap_or(reply.status);
             e.with_status(status).with_phase(Phase::BeforeContent)
         })
-    }
-
-    /// Reads a whole body that came with a 2xx.
-    fn read(&self, reply: &HttpReply) -> Result<Response> {
-        let body = readable(&reply.body);
-        match body.iter().find(|b| !b.is_ascii_whitespace()) {
-            None => Err(Error::new(ErrorKind::Decode, "the server sent an empty body").with_code("empty_body")),
-            Some(b'<') => Err(Error::new(ErrorKind::Decode, "the server sent a page of HTML where JSON was due")
-                .with_code("html_body")),
-            // Some gateways stream whatever was asked.
-            Some(b'd' | b'e' | b'i' | b'r' | b':') => self.read_frames(&body, Framing::Sse),
-            Some(_) => self.dialect.decode(&body).or_else(|error| {
-                // As an array, or one after the other.
-                let mut values = serde_json::Deserializer::from_slice(&body).into_iter::<IgnoredAny>();
-                let first = matches!(values.next(), Some(Ok(_)));
-                let streamed = body.trim_ascii_start().starts_with(b"[") || (first && values.next().is_some());
-                if error.kind() == ErrorKind::Decode && streamed {
-                    self.read_frames(&body, Framing::Auto)
-                } else {
-                    Err(error)
-                }
-            }),
-        }
-    }
-
-    /// Reads a whole body that is a stream.
-    fn read_frames(&self, body: &[u8], framing: Framing) -> Result<Response> {
-        let mut frames = Vec::new();
-        let mut cutter = FrameDecoder::new(framing);
-        cutter.push(body, &mut frames)?;
-        cutter.finish(&mut frames)?;
-        let (mut decoder, mut events) = (self.dialect.stream_decoder(), Vec::new());
-        let over = |events: &[Event]| matches!(events.last(), Some(Event::Finish { .. }));
-        for frame in &frames {
-            // Nothing counts after the end.
-            if over(&events) {
-                break;
-            }
-            decoder.frame(frame, &mut events)?;
-        }
-        if !over(&events) {
-            decoder.finish(&mut events)?;
-        }
-        let mut answer = ResponseBuilder::new();
-        events.iter().for_each(|event| answer.push(event));
-        Ok(answer.build())
     }
 
     async fn open(&self, request: &Request) -> Result<EventStream> {

@@ -13,9 +13,12 @@ pub mod ollama;
 pub mod openai;
 pub mod responses;
 mod stream;
+mod whole;
 
 pub use compatible::{AuthStyle, Server, from_env, servers};
 pub use http_provider::{Auth, HttpProvider};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use whole::read_whole;
 
 use crate::chat::{Event, EventStream, Request, Response};
 use crate::error::Result;

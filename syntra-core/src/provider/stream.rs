@@ -1,25 +1,15 @@
 //! A stream as it comes: bytes to frames to events, within the deadlines.
 
+use super::whole::readable;
 use super::{Dialect, StreamDecoder};
 use crate::chat::{Event, EventStream};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::transport::{Deadlines, Frame, FrameDecoder, Framing, HttpResponse, TimeoutStage, after};
 use futures::StreamExt;
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
-
-/// `body` without a byte-order mark, and with U+FFFD for what is no UTF-8, as the framing of streams has it: an answer with a broken
-/// character in it is better than none, and whole and streamed answers agree.
-pub(super) fn readable(body: &[u8]) -> Cow<'_, [u8]> {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    match String::from_utf8_lossy(body) {
-        Cow::Borrowed(_) => Cow::Borrowed(body),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    }
-}
 
 /// One answer that is coming in. Dropping it closes the connection.
 pub(super) struct Live {
@@ -37,6 +27,8 @@ pub(super) struct Live {
     deadlines: Deadlines,
     first: Instant,
     total: Instant,
+    /// Until when the next piece has to come, where only keep-alives came since the last.
+    waiting: Option<Instant>,
     /// Events that were decoded and not yet handed over.
     ready: VecDeque<Event>,
     /// The error that follows the events in `ready`.
@@ -74,6 +66,7 @@ impl Live {
             deadlines,
             first,
             total,
+            waiting: None,
             ready: VecDeque::new(),
             failed: None,
             whole: Some(Vec::new()),
@@ -125,7 +118,13 @@ impl Live {
             return;
         };
         let done = match response.chunk(until, stage).await {
-            Ok(Some(bytes)) => self.take(&bytes, &mut frames, &mut events),
+            Ok(Some(bytes)) => {
+                let taken = self.take(&bytes, &mut frames, &mut events);
+                // A keep-alive is no progress: it does not move the deadline.
+                let idle = frames.is_empty() && self.frames.is_between_frames();
+                self.waiting = (idle && self.content).then_some(until);
+                taken
+            }
             Ok(None) => self.end(&mut frames, &mut events),
             // A connection that breaks after the terminal frame has broken nothing.
             Err(error) if error.kind() == ErrorKind::Connection => {
@@ -210,7 +209,8 @@ impl Live {
 
     fn deadline(&self) -> (Instant, (TimeoutStage, Duration)) {
         let (until, stage) = if self.content {
-            (after(self.deadlines.between_chunks), (TimeoutStage::BetweenChunks, self.deadlines.between_chunks))
+            let until = self.waiting.unwrap_or_else(|| after(self.deadlines.between_chunks));
+            (until, (TimeoutStage::BetweenChunks, self.deadlines.between_chunks))
         } else {
             (self.first, (TimeoutStage::FirstToken, self.deadlines.first_token))
         };

@@ -10,7 +10,7 @@ use crate::provider::gemini::Gemini;
 use crate::provider::ollama::Ollama;
 use crate::provider::openai::Chat;
 use crate::provider::responses::Responses;
-use crate::provider::{Dialect, WireFailure, error_shapes};
+use crate::provider::{Dialect, WireFailure, error_shapes, read_whole};
 use crate::query;
 use crate::transport::{Frame, FrameDecoder, Framing, redact, retry_after};
 use bytes::Bytes;
@@ -53,7 +53,13 @@ fn stream(dialect: &dyn Dialect, bytes: &[u8]) {
 }
 
 fn body(dialect: &dyn Dialect, bytes: &[u8]) {
-    if let Ok(answer) = dialect.decode(bytes) {
+    let decoded = dialect.decode(bytes);
+    // In whatever form it comes: what the dialect reads is read the same, and what it does not may still be a stream.
+    let read = read_whole(dialect, bytes);
+    if let (Ok(decoded), Ok(read)) = (&decoded, &read) {
+        assert_eq!(decoded, read, "read otherwise than decoded");
+    }
+    for answer in [decoded, read].into_iter().flatten() {
         echo(dialect, answer.message);
     }
 }

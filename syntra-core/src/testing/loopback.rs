@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
@@ -33,6 +34,8 @@ pub enum Step {
     Write(Bytes),
     /// Go on when the gate is opened.
     Wait(Gate),
+    /// Write these bytes again and again, this far apart, for as long as the client listens.
+    Repeat(Bytes, Duration),
     /// Break the connection off, without the end of the body.
     Disconnect,
     /// The same with a reset: what was written and not yet read is lost.
@@ -322,18 +325,20 @@ async fn write_answer(stream: &mut TcpStream, answer: Answer) -> Wrote {
         match step {
             Step::Write(bytes) if bytes.is_empty() => {}
             Step::Write(bytes) => {
-                let mut chunk = BytesMut::with_capacity(bytes.len() + 16);
-                if !answer.raw {
-                    chunk.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
-                }
-                chunk.extend_from_slice(&bytes);
-                if !answer.raw {
-                    chunk.extend_from_slice(b"\r\n");
-                }
-                if stream.write_all(&chunk).await.is_err() {
+                if write_piece(stream, &bytes, answer.raw).await.is_err() {
                     return Wrote::Abandoned;
                 }
             }
+            Step::Repeat(bytes, apart) => loop {
+                let mut more = [0; 1];
+                tokio::select! {
+                    () = tokio::time::sleep(apart) => {}
+                    read = stream.read(&mut more) => if !matches!(read, Ok(n) if n > 0) { return Wrote::Abandoned },
+                }
+                if write_piece(stream, &bytes, answer.raw).await.is_err() {
+                    return Wrote::Abandoned;
+                }
+            },
             Step::Wait(gate) => {
                 let mut more = [0; 1];
                 tokio::select! {
@@ -354,6 +359,18 @@ async fn write_answer(stream: &mut TcpStream, answer: Answer) -> Wrote {
         return Wrote::Abandoned;
     }
     if answer.closing { Wrote::BrokenOff } else { Wrote::All }
+}
+
+/// One piece of a body, as an HTTP chunk unless the answer is raw.
+async fn write_piece(stream: &mut TcpStream, bytes: &[u8], raw: bool) -> std::io::Result<()> {
+    if raw {
+        return stream.write_all(bytes).await;
+    }
+    let mut chunk = BytesMut::with_capacity(bytes.len() + 16);
+    chunk.extend_from_slice(format!("{:x}\r\n", bytes.len()).as_bytes());
+    chunk.extend_from_slice(bytes);
+    chunk.extend_from_slice(b"\r\n");
+    stream.write_all(&chunk).await
 }
 
 fn head(answer: &Answer) -> String {

@@ -93,6 +93,16 @@ impl FrameDecoder {
         }
     }
 
+    /// Whether no frame is begun: what came since the last one was comments and blank lines.
+    pub fn is_between_frames(&self) -> bool {
+        match &self.state {
+            State::Sniffing => true,
+            State::Sse(sse) => sse.line.first().is_none_or(|&b| b == b':') && !sse.has_data && sse.event.is_empty(),
+            State::Json(json, _) => json.value.is_empty(),
+            State::Failed(_) => false,
+        }
+    }
+
     /// Takes the next bytes and appends the frames that they complete.
     ///
     /// # Errors

@@ -286,6 +286,9 @@ fn with_tool<'a>(x: &Stage<'a>) -> Stage<'a> {
     Stage { reply: x.reply.clone().with_tool("forecast", arguments), ..*x }
 }
 
+/// Well below the deadlines that these faults are played with.
+const BEAT: Duration = Duration::from_millis(25);
+
 const STREAM: &[Row] = &[
     ("end_missing", "ends without its terminal frame", |x| {
         x.stream(x.before(FrameRole::End)).then(fails(Kind::Truncated))
@@ -382,6 +385,15 @@ const STREAM: &[Row] = &[
     ("stall_later", "nothing more after content", |x| {
         let told = x.first_text();
         let steps = vec![Step::Write(x.bytes(&told).into()), never()];
+        x.stream_steps(steps).telling(told).waiting(Patience::BetweenChunks).then(fails(Kind::Timeout))
+    }),
+    ("keep_alives_for_ever", "keep-alives without end before content", |x| {
+        let steps = vec![Step::Repeat(x.script.keep_alive().into(), BEAT)];
+        x.stream_steps(steps).telling(Vec::new()).waiting(Patience::FirstToken).then(fails(Kind::Timeout))
+    }),
+    ("keep_alives_later_for_ever", "keep-alives without end after content", |x| {
+        let told = x.first_text();
+        let steps = vec![Step::Write(x.bytes(&told).into()), Step::Repeat(x.script.keep_alive().into(), BEAT)];
         x.stream_steps(steps).telling(told).waiting(Patience::BetweenChunks).then(fails(Kind::Timeout))
     }),
     ("frame_huge", "one frame of more bytes than the bound", |x| {
