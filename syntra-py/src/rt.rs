@@ -6,9 +6,9 @@
 use pyo3::prelude::*;
 use std::future::Future;
 use std::sync::RwLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::ThreadId;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
@@ -16,6 +16,8 @@ static RUNTIME: RwLock<Option<(Handle, Option<Runtime>)>> = RwLock::new(None);
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static CLOSED: AtomicBool = AtomicBool::new(false);
 static CLOSING: Notify = Notify::const_new();
+/// Threads that are waiting for a call.
+static CALLERS: AtomicUsize = AtomicUsize::new(0);
 /// The thread whose signal handlers Python runs.
 static MAIN: RwLock<Option<ThreadId>> = RwLock::new(None);
 
@@ -60,6 +62,23 @@ pub(crate) async fn closing() {
     }
 }
 
+/// Counts a thread as waiting for a call.
+struct Caller;
+
+impl Caller {
+    fn new() -> Self {
+        CALLERS.fetch_add(1, Ordering::AcqRel);
+        Self
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        // In the child of a fork it counts from nothing.
+        let _ = CALLERS.fetch_update(Ordering::AcqRel, Ordering::Acquire, |n| n.checked_sub(1));
+    }
+}
+
 /// Waits for `future` with the GIL released; a signal that Python wants to handle (Ctrl-C) ends the wait and drops the future.
 pub(crate) fn block_on<F, T>(py: Python<'_>, future: F) -> PyResult<T>
 where
@@ -69,15 +88,17 @@ where
     let handle = handle()?;
     let on_main = MAIN.read().is_ok_and(|main| *main == Some(std::thread::current().id()));
     py.detach(|| {
+        let _caller = Caller::new();
         handle.block_on(async {
             let mut future = std::pin::pin!(future);
             let mut tick = tokio::time::interval(SIGNAL_TICK);
             loop {
                 tokio::select! {
                     biased;
-                    out = &mut future => return Ok(out),
-                    // A daemon thread must leave the runtime before it is taken down, and may not touch the interpreter then.
+                    // A daemon thread must leave the runtime before it is taken down, and may not touch the interpreter then. A timer
+                    // that is looked at afterwards panics, so this comes first.
                     _ = closing() => return Err(pyo3::exceptions::PyRuntimeError::new_err("syntra: the interpreter is shutting down")),
+                    out = &mut future => return Ok(out),
                     _ = tick.tick(), if on_main => Python::attach(|py| py.check_signals())?,
                 }
             }
@@ -92,6 +113,10 @@ pub(crate) fn _shutdown(py: Python<'_>) {
     CLOSING.notify_waiters();
     let runtime = RUNTIME.write().ok().and_then(|mut r| r.as_mut().and_then(|(_, runtime)| runtime.take()));
     py.detach(|| {
+        let until = Instant::now() + EXIT_WAIT;
+        while CALLERS.load(Ordering::Acquire) > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(1));
+        }
         if let Some(runtime) = runtime {
             runtime.shutdown_timeout(EXIT_WAIT);
         }
@@ -109,6 +134,8 @@ pub(crate) fn _after_fork() {
     if let Ok(mut main) = MAIN.try_write() {
         *main = Some(std::thread::current().id());
     }
+    // Nor are the threads that were waiting.
+    CALLERS.store(0, Ordering::Release);
     crate::deliver::forget();
     GENERATION.fetch_add(1, Ordering::AcqRel);
 }

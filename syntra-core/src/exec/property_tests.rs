@@ -176,6 +176,11 @@ impl Provider for Scripted {
     }
 }
 
+/// How many pieces come before a break: often none.
+fn pieces() -> impl Strategy<Value = usize> {
+    prop_oneof![Just(0_usize), 0_usize..20]
+}
+
 fn courses() -> impl Strategy<Value = Course> {
     use ErrorKind::*;
     let kind = prop::sample::select(vec![
@@ -200,10 +205,10 @@ fn courses() -> impl Strategy<Value = Course> {
     let middle = prop::sample::select(vec![Connection, Truncated, Overloaded, Decode, Unknown]);
     prop_oneof![
         3 => (kind, prop::option::weighted(0.2, 0_u64..20)).prop_map(|(kind, wait)| Course::Fails(kind, wait)),
-        3 => (any::<bool>(), 0_usize..20, middle)
+        3 => (any::<bool>(), pieces(), middle)
             .prop_map(|(thinks, pieces, kind)| Course::Breaks { thinks, pieces, kind }),
-        1 => (any::<bool>(), 0_usize..20).prop_map(|(thinks, pieces)| Course::Stalls { thinks, pieces }),
-        2 => (prop_oneof![Just(0_u64), 0_u64..50], any::<bool>())
+        2 => (any::<bool>(), pieces()).prop_map(|(thinks, pieces)| Course::Stalls { thinks, pieces }),
+        3 => (prop_oneof![Just(0_u64), 0_u64..50], any::<bool>())
             .prop_map(|(after, thinks)| Course::Answers { after, thinks }),
     ]
 }
@@ -218,7 +223,7 @@ fn cases() -> impl Strategy<Value = Case> {
         recovery,
         prop::bool::weighted(0.8),
         prop::option::weighted(0.2, 0_u64..100),
-        prop::option::weighted(0.3, 0_u64..10),
+        prop::option::weighted(0.5, 0_u64..10),
         prop::option::weighted(0.2, 0_usize..30),
     )
         .prop_map(|(models, recovery, streaming, deadline, hedge_after, leaves)| Case {
@@ -402,7 +407,7 @@ async fn check(case: Case) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_024, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4_096, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_the_providers_do(case in cases()) {

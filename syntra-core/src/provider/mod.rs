@@ -158,3 +158,5 @@ pub struct WireFailure<'a> {
 mod error_tests;
 #[cfg(test)]
 mod http_tests;
+#[cfg(test)]
+mod tool_call_tests;
