@@ -112,7 +112,7 @@ impl Candidates {
         let patient = wait <= policy.max_wait && candidate.refusals < policy.max_per_target.max(2);
         candidate.ready_at = patient.then_some(now.saturating_add(wait));
         // What is left alone for failing comes after what is merely busy.
-        candidate.later |= error.kind() == ErrorKind::Overloaded;
+        candidate.later |= error.kind() != ErrorKind::RateLimit;
     }
 
     /// A call to `index` failed, and `action` follows from it. `jitter` is between 0 and 1.

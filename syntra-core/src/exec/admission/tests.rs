@@ -76,6 +76,17 @@ async fn a_single_primary_that_fails_is_left_alone_and_probed_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_somebody_has_to_mend_is_said_also_by_the_open_breaker() {
+    for kind in [ErrorKind::Credential, ErrorKind::QuotaExhausted, ErrorKind::Region, ErrorKind::ModelUnavailable] {
+        let (provider, admissions) = one([Script::error(kind)], exact());
+        assert_eq!(call(&admissions).await.unwrap_err().kind(), kind);
+        let error = call(&admissions).await.unwrap_err();
+        assert_eq!((error.kind(), error.code()), (kind, Some("breaker_open")));
+        assert_eq!(provider.calls(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wrong_key_is_passed_over_while_another_works() {
     let bad = ScriptedProvider::always("p", Script::error(ErrorKind::Credential));
     let good = ScriptedProvider::always("p", Script::text("yes"));
