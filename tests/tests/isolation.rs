@@ -58,6 +58,7 @@ enum Call {
     ThreadHistory(usize),
     ThreadSummary(usize),
     ThreadSetSummary(usize, usize),
+    ThreadAppendOrCreate(usize, usize),
     ThreadErase,
 }
 
@@ -86,6 +87,7 @@ impl Call {
             Call::ThreadList => "thread.list",
             Call::ThreadDelete(_) => "thread.delete",
             Call::ThreadAppend(..) => "thread.append",
+            Call::ThreadAppendOrCreate(..) => "thread.append_or_create",
             Call::ThreadHistory(_) => "thread.history",
             Call::ThreadSummary(_) => "thread.summary",
             Call::ThreadSetSummary(..) => "thread.set_summary",
@@ -122,7 +124,8 @@ fn call() -> BoxedStrategy<Call> {
         (i.clone(), of(i.clone()), w).prop_map(|(t, id, w)| Call::ThreadAppend(t, id, w)),
         i.clone().prop_map(Call::ThreadHistory),
         i.clone().prop_map(Call::ThreadSummary),
-        (i, 0..3usize).prop_map(|(t, n)| Call::ThreadSetSummary(t, n)),
+        (i.clone(), 0..3usize).prop_map(|(t, n)| Call::ThreadSetSummary(t, n)),
+        (i, 0..WORDS.len()).prop_map(|(t, w)| Call::ThreadAppendOrCreate(t, w)),
         Just(Call::ThreadErase),
     ]
     .boxed()
@@ -249,6 +252,10 @@ impl Stores {
                 let mut new = NewThreadMessage::from(Message::user(text(*word)));
                 new.id = message.as_ref().map(thread);
                 format!("{:?}", threads.append(scope, &thread(id), vec![new]).await)
+            }
+            Call::ThreadAppendOrCreate(id, word) => {
+                let new = NewThreadMessage::from(Message::user(text(*word)));
+                format!("{:?}", threads.append_or_create(scope, &thread(id), vec![new]).await)
             }
             Call::ThreadHistory(id) => format!("{:?}", threads.history(scope, &thread(id), 100, None).await),
             Call::ThreadSummary(id) => format!("{:?}", threads.summary(scope, &thread(id)).await),

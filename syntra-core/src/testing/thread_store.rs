@@ -142,7 +142,17 @@ async fn append(suite: &Suite, scope: Scope) -> Check {
         suite.a.append(&scope, "t", Vec::new()).await.map_err(failed)?.is_empty(),
         "appending nothing does nothing"
     );
-    not_found("appending to nobody", suite.a.append(&scope, "nobody", vec![Message::user("x").into()]).await)
+    not_found("appending to nobody", suite.a.append(&scope, "nobody", vec![Message::user("x").into()]).await)?;
+    for (at, place) in [(0, 0), (1, 1)] {
+        let new = vec![Message::user(format!("m{at}")).into()];
+        let made = suite.a.append_or_create(&scope, "new", new).await.map_err(failed)?;
+        ensure!(made.iter().map(|m| m.place).eq([place]), "the thread is made once: {made:?}");
+    }
+    let thread = suite.b.read(&scope, "new").await.map_err(failed)?;
+    ensure!(thread.messages == 2 && thread.title.is_none(), "two messages: {thread:?}");
+    let refused = suite.a.append_or_create(&scope, "", vec![Message::user("x").into()]).await;
+    ensure!(refused.is_err(), "an empty id should be refused: {refused:?}");
+    Ok(())
 }
 
 async fn history(suite: &Suite, scope: Scope) -> Check {

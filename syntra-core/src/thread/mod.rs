@@ -47,6 +47,21 @@ pub trait ThreadStore: Send + Sync + Debug + 'static {
     /// message; [`crate::ErrorKind::Storage`]. Then none is written.
     async fn append(&self, scope: &Scope, id: &str, messages: Vec<NewThreadMessage>) -> Result<Vec<ThreadMessage>>;
 
+    /// As [`ThreadStore::append`], to a thread that is made (without a title) where it is not there. A store that can do both in one
+    /// step should: a failure then leaves no empty thread behind.
+    ///
+    /// # Errors
+    /// As [`ThreadStore::create`] and [`ThreadStore::append`].
+    async fn append_or_create(
+        &self,
+        scope: &Scope,
+        id: &str,
+        messages: Vec<NewThreadMessage>,
+    ) -> Result<Vec<ThreadMessage>> {
+        self.create(scope, Some(id), None).await?;
+        self.append(scope, id, messages).await
+    }
+
     /// The newest `limit` messages, oldest of them first; those before place `before`, if given.
     ///
     /// # Errors

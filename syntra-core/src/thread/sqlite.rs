@@ -56,22 +56,7 @@ impl ThreadStore for SqliteThreadStore {
         let now = self.clock.now();
         let id = id.map_or_else(|| new_id(now), str::to_owned);
         let (scope, title, now) = (scope.clone(), title.map(str::to_owned), micros(now));
-        self.database
-            .write(move |connection| {
-                if let Some(thread) = find(connection, &scope, &id)? {
-                    return Ok(thread);
-                }
-                let change = next_change(connection)?;
-                connection
-                    .prepare_cached(
-                        "INSERT INTO threads (org, user, id, title, created_at, updated_at, written)
-                         VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
-                    )
-                    .and_then(|mut s| s.execute(params![scope.org(), scope.user(), id, title, now, change]))
-                    .map_err(|e| storage("could not create a thread", e))?;
-                Ok(Thread::new(id, title, timestamp(now)?))
-            })
-            .await
+        self.database.write(move |connection| create(connection, &scope, &id, title.as_deref(), now)).await
     }
 
     async fn read(&self, scope: &Scope, id: &str) -> Result<Thread> {
@@ -118,13 +103,26 @@ impl ThreadStore for SqliteThreadStore {
     }
 
     async fn append(&self, scope: &Scope, id: &str, messages: Vec<NewThreadMessage>) -> Result<Vec<ThreadMessage>> {
-        for new in &messages {
-            if let Some(id) = &new.id {
-                check_id("message", id)?;
-            }
-        }
+        check_ids(&messages)?;
         let (scope, id, now) = (scope.clone(), id.to_owned(), micros(self.clock.now()));
         self.database.write(move |connection| append(connection, &scope, &id, messages, now)).await
+    }
+
+    async fn append_or_create(
+        &self,
+        scope: &Scope,
+        id: &str,
+        messages: Vec<NewThreadMessage>,
+    ) -> Result<Vec<ThreadMessage>> {
+        check_id("thread", id)?;
+        check_ids(&messages)?;
+        let (scope, id, now) = (scope.clone(), id.to_owned(), micros(self.clock.now()));
+        self.database
+            .write(move |connection| {
+                create(connection, &scope, &id, None, now)?;
+                append(connection, &scope, &id, messages, now)
+            })
+            .await
     }
 
     async fn history(&self, scope: &Scope, id: &str, limit: u64, before: Option<u64>) -> Result<Vec<ThreadMessage>> {
@@ -221,6 +219,26 @@ fn find(connection: &Connection, scope: &Scope, id: &str) -> Result<Option<Threa
     let mut statement = connection.prepare_cached(&format!("{THREAD} AND id = ?3")).map_err(failed)?;
     let mut rows = statement.query(params![scope.org(), scope.user(), id]).map_err(failed)?;
     rows.next().map_err(failed)?.map(thread).transpose()
+}
+
+fn check_ids(messages: &[NewThreadMessage]) -> Result<()> {
+    messages.iter().filter_map(|new| new.id.as_deref()).try_for_each(|id| check_id("message", id))
+}
+
+/// The thread, made where it is not there.
+fn create(connection: &Connection, scope: &Scope, id: &str, title: Option<&str>, now: i64) -> Result<Thread> {
+    if let Some(thread) = find(connection, scope, id)? {
+        return Ok(thread);
+    }
+    let change = next_change(connection)?;
+    connection
+        .prepare_cached(
+            "INSERT INTO threads (org, user, id, title, created_at, updated_at, written)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6)",
+        )
+        .and_then(|mut s| s.execute(params![scope.org(), scope.user(), id, title, now, change]))
+        .map_err(|e| storage("could not create a thread", e))?;
+    Ok(Thread::new(id, title.map(str::to_owned), timestamp(now)?))
 }
 
 fn append(

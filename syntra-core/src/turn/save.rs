@@ -51,7 +51,6 @@ pub(super) async fn save(turn: &mut Turn, prepared: Prepared, outcome: Outcome) 
 async fn append(turn: &Turn, answered: &Answered, answer: Message) -> Result<Vec<ThreadMessage>> {
     let threads = &turn.rooms.threads;
     let id = &turn.trace.thread_id;
-    threads.create(&turn.scope, Some(id), None).await?;
     let mut metadata = Map::new();
     metadata.insert("turn_id".into(), json!(answered.turn_id));
     metadata.insert("provider".into(), json!(answered.provider));
@@ -59,7 +58,7 @@ async fn append(turn: &Turn, answered: &Answered, answer: Message) -> Result<Vec
     metadata.insert("degraded".into(), Value::Bool(answered.degraded));
     let question = NewThreadMessage::from(turn.ask.message.clone());
     let answer = NewThreadMessage { id: Some(answered.message_id.clone()), message: answer, metadata };
-    threads.append(&turn.scope, id, vec![question, answer]).await
+    threads.append_or_create(&turn.scope, id, vec![question, answer]).await
 }
 
 /// Remembers what was said, verbatim, and the facts that the user stated. A degraded answer is memory's own words and is not
