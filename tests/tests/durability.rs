@@ -96,7 +96,7 @@ async fn found(stores: &Stores, scope: &Scope, id: &str) -> bool {
         topics: false,
     };
     let found = stores.memories.recall(scope, Strategy::Keyword, &query).await.unwrap();
-    found.iter().any(|candidate| candidate.id == id)
+    found.iter().any(|candidate| *candidate.id == *id)
 }
 
 async fn verify(stores: &Stores, said: &Acknowledged) {

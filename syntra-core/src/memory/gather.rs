@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::search::{Candidate, EntityFact, SearchQuery, Strategy};
 use futures::future::join_all;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// What several strategies found together, see [`MemoryStore::gather`].
 #[derive(Clone, Debug, Default)]
@@ -43,9 +44,9 @@ pub(super) async fn one_by_one<S: MemoryStore + ?Sized>(
     if candidates.is_empty() {
         return Ok(Gathered { reports, candidates, ..Gathered::default() });
     }
-    let ids: Vec<String> = candidates.iter().map(|c| c.id.clone()).collect();
+    let ids: Vec<String> = candidates.iter().map(|c| c.id.to_string()).collect();
     let known = store.signals(scope, &ids, query).await?;
-    let mut known: HashMap<String, Candidate> = known.into_iter().map(|c| (c.id.clone(), c)).collect();
+    let mut known: HashMap<Arc<str>, Candidate> = known.into_iter().map(|c| (c.id.clone(), c)).collect();
     for candidate in &mut candidates {
         if let Some(more) = known.remove(&candidate.id) {
             candidate.signals = more.signals;
@@ -57,7 +58,7 @@ pub(super) async fn one_by_one<S: MemoryStore + ?Sized>(
 /// Candidates of all strategies, each id once, strategies taking turns so that a bound cuts none of them off.
 fn union(found: Vec<Vec<Candidate>>, most: usize) -> Vec<Candidate> {
     let mut all: Vec<Candidate> = Vec::new();
-    let mut place: HashMap<String, usize> = HashMap::new();
+    let mut place: HashMap<Arc<str>, usize> = HashMap::new();
     let mut lists: Vec<_> = found.into_iter().map(Vec::into_iter).collect();
     loop {
         let mut more = false;
@@ -68,11 +69,7 @@ fn union(found: Vec<Vec<Candidate>>, most: usize) -> Vec<Candidate> {
             match place.get(&candidate.id).and_then(|at| all.get_mut(*at)) {
                 Some(held) => {
                     held.signals.merge(&candidate.signals);
-                    for strategy in candidate.found_by {
-                        if !held.found_by.contains(&strategy) {
-                            held.found_by.push(strategy);
-                        }
-                    }
+                    held.found_by.merge(candidate.found_by);
                 }
                 None if !full => {
                     place.insert(candidate.id.clone(), all.len());
@@ -84,9 +81,6 @@ fn union(found: Vec<Vec<Candidate>>, most: usize) -> Vec<Candidate> {
         if !more {
             break;
         }
-    }
-    for candidate in &mut all {
-        candidate.found_by.sort();
     }
     all
 }

@@ -269,13 +269,14 @@ impl Memories {
         let after_dedup = candidates.len();
         watch.lap("strategies");
 
-        let query = RankQuery { text: &request.text, analysis: &analysis, intent: analysis.intent, now };
+        let (intent, limit) = (analysis.intent, request.limit);
+        let query = RankQuery { text: &request.text, analysis: &analysis, intent, now, limit };
         let mut ranked = self.ranker.rank(&query, candidates);
         ranked.truncate(request.limit);
         watch.lap("rank");
 
         // The memories that entities are known from go along: they tell how a name is spelt.
-        let mut ids: Vec<String> = ranked.iter().map(|r| r.candidate.id.clone()).collect();
+        let mut ids: Vec<String> = ranked.iter().map(|r| r.candidate.id.to_string()).collect();
         ids.extend(entities.iter().flat_map(|entity| entity.sources.iter().cloned()));
         ids.sort_unstable();
         ids.dedup();
@@ -287,8 +288,13 @@ impl Memories {
         let items = ranked
             .into_iter()
             .filter_map(|r| {
-                let memory = memories.remove(&r.candidate.id)?;
-                Some(Recalled { memory, score: r.score, parts: r.parts, found_by: r.candidate.found_by })
+                let memory = memories.remove(&*r.candidate.id)?;
+                Some(Recalled {
+                    memory,
+                    score: r.score,
+                    parts: r.parts,
+                    found_by: r.candidate.found_by.iter().collect(),
+                })
             })
             .collect();
         watch.lap("fetch");

@@ -16,7 +16,7 @@ mod vector;
 pub use bm25::{Bm25Params, idf};
 pub use partition::{Found, Partition};
 pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights};
-pub use signals::{Candidate, Signal, Signals, Strategy};
+pub use signals::{Candidate, Signal, Signals, Strategies, Strategy};
 pub use text::TextAnalyzer;
 pub(crate) use text::{code_words, is_code, words};
 pub use vector::{FlatIndex, HnswIndex};
@@ -148,7 +148,8 @@ pub trait HybridRanker: Send + Sync + Debug + 'static {
         false
     }
     /// Scores `candidates` (one an id, signals of all strategies merged) and returns them best first, ties by id. Each score part is
-    /// named and they add up to the score. A signal that a candidate does not have is left out, never taken as neutral.
+    /// named and they add up to the score. A signal that a candidate does not have is left out, never taken as neutral. Only the
+    /// first [`RankQuery::limit`] are needed; it may return more.
     fn rank(&self, query: &RankQuery<'_>, candidates: Vec<Candidate>) -> Vec<Ranked>;
 }
 
@@ -163,6 +164,8 @@ pub struct RankQuery<'a> {
     pub intent: QueryIntent,
     /// The time of asking.
     pub now: Timestamp,
+    /// How many of the best are wanted.
+    pub limit: usize,
 }
 
 /// A candidate in its place.

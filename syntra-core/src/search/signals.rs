@@ -1,6 +1,8 @@
 //! What the strategies say of a candidate.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use std::fmt;
+use std::sync::Arc;
 
 /// A way of finding memories.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -22,6 +24,69 @@ impl Strategy {
     /// All five, in a fixed order.
     pub const ALL: [Strategy; 5] =
         [Strategy::Vector, Strategy::Keyword, Strategy::Graph, Strategy::Profile, Strategy::Recent];
+}
+
+/// A set of strategies, in one byte.
+///
+/// ```
+/// use syntra_core::search::{Strategies, Strategy};
+/// let found: Strategies = [Strategy::Recent, Strategy::Vector].into_iter().collect();
+/// assert!(found.contains(Strategy::Vector) && !found.contains(Strategy::Graph));
+/// assert_eq!(found.iter().collect::<Vec<_>>(), [Strategy::Vector, Strategy::Recent]);
+/// ```
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Strategies(u8);
+
+impl Strategies {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds `strategy`.
+    pub fn insert(&mut self, strategy: Strategy) {
+        self.0 |= 1 << strategy as u8;
+    }
+
+    /// Whether `strategy` is in it.
+    pub fn contains(self, strategy: Strategy) -> bool {
+        self.0 & (1 << strategy as u8) != 0
+    }
+
+    /// Whether it is empty.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Those in it, in the order of [`Strategy::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = Strategy> {
+        Strategy::ALL.into_iter().filter(move |strategy| self.contains(*strategy))
+    }
+
+    /// Adds those of `other`.
+    pub fn merge(&mut self, other: Strategies) {
+        self.0 |= other.0;
+    }
+}
+
+impl FromIterator<Strategy> for Strategies {
+    fn from_iter<I: IntoIterator<Item = Strategy>>(strategies: I) -> Self {
+        let mut all = Self::new();
+        strategies.into_iter().for_each(|strategy| all.insert(strategy));
+        all
+    }
+}
+
+impl fmt::Debug for Strategies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Strategies {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
 }
 
 /// A named number that says something of a candidate. New ones may be added; a ranker ignores those it does not know.
@@ -71,10 +136,50 @@ pub enum Signal {
     Code,
 }
 
-/// The signals that a candidate has; what is absent is absent, not zero.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
-#[serde(transparent)]
-pub struct Signals(Vec<(Signal, f32)>);
+impl Signal {
+    /// All of them, in order; a signal's place here is its place in [`Signals`].
+    pub const ALL: [Signal; 20] = [
+        Signal::Keyword,
+        Signal::ClassicKeyword,
+        Signal::Vector,
+        Signal::Graph,
+        Signal::Reliability,
+        Signal::AgeDays,
+        Signal::AccessCount,
+        Signal::WindowKeyword,
+        Signal::WindowVector,
+        Signal::Conversation,
+        Signal::Time,
+        Signal::Speaker,
+        Signal::Length,
+        Signal::IsQuestion,
+        Signal::UserSaid,
+        Signal::TimeCue,
+        Signal::Exact,
+        Signal::Topic,
+        Signal::Entity,
+        Signal::Code,
+    ];
+}
+
+// A new signal belongs at the end of the enum and of the list.
+const _: () = assert!(Signal::ALL.len() == Signal::Code as usize + 1 && Signal::ALL.len() <= 32);
+
+/// The signals that a candidate has; what is absent is absent, not zero. It holds them all in place, without an allocation.
+///
+/// ```
+/// use syntra_core::search::{Signal, Signals};
+/// let mut signals = Signals::new();
+/// signals.set(Signal::Vector, 0.4);
+/// assert_eq!((signals.get(Signal::Vector), signals.get(Signal::Keyword)), (Some(0.4), None));
+/// ```
+#[derive(Clone, Copy, Default, PartialEq)]
+pub struct Signals {
+    /// A bit a signal: whether it is there.
+    present: u32,
+    /// Its value; 0 where it is absent.
+    values: [f32; Signal::ALL.len()],
+}
 
 impl Signals {
     /// None yet.
@@ -82,30 +187,30 @@ impl Signals {
         Self::default()
     }
 
-    /// None yet, with room for `capacity` of them.
-    pub(crate) fn with_capacity(capacity: usize) -> Self {
-        Self(Vec::with_capacity(capacity))
-    }
-
     /// The value of `signal`, if the candidate has it.
+    #[inline]
     pub fn get(&self, signal: Signal) -> Option<f32> {
-        self.0.iter().find(|(s, _)| *s == signal).map(|(_, v)| *v)
+        let at = signal as usize;
+        if self.present & (1 << at) == 0 { None } else { self.values.get(at).copied() }
     }
 
     /// Sets `signal`; of two values the higher stays. A value that is not finite is ignored.
+    #[inline]
     pub fn set(&mut self, signal: Signal, value: f32) {
+        let at = signal as usize;
         if !value.is_finite() {
             return;
         }
-        match self.0.iter_mut().find(|(s, _)| *s == signal) {
-            Some((_, old)) => *old = old.max(value),
-            None => self.0.push((signal, value)),
+        let there = self.present & (1 << at) != 0;
+        if let Some(place) = self.values.get_mut(at) {
+            *place = if there { place.max(value) } else { value };
+            self.present |= 1 << at;
         }
     }
 
-    /// All of them.
+    /// All of them, in the order of [`Signal::ALL`].
     pub fn iter(&self) -> impl Iterator<Item = (Signal, f32)> + '_ {
-        self.0.iter().copied()
+        Signal::ALL.into_iter().filter_map(|signal| self.get(signal).map(|value| (signal, value)))
     }
 
     /// Takes over every signal of `other`, the higher value winning.
@@ -116,13 +221,25 @@ impl Signals {
     }
 }
 
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl Serialize for Signals {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
+    }
+}
+
 /// A memory that some strategy found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Candidate {
-    /// The memory's id.
-    pub id: String,
+    /// The memory's id, shared with the index that found it.
+    pub id: Arc<str>,
     /// The strategies that found it.
-    pub found_by: Vec<Strategy>,
+    pub found_by: Strategies,
     /// What is known of it.
     pub signals: Signals,
 }

@@ -61,7 +61,7 @@ async fn keyword(store: &dyn MemoryStore, scope: &Scope, text: &str) -> Vec<Stri
         limit: 10,
         topics: false,
     };
-    store.recall(scope, Strategy::Keyword, &query).await.unwrap().into_iter().map(|c| c.id).collect()
+    store.recall(scope, Strategy::Keyword, &query).await.unwrap().into_iter().map(|c| c.id.to_string()).collect()
 }
 
 fn refused(dir: &Path, code: &str) {
@@ -331,7 +331,7 @@ async fn a_caller_that_goes_away_leaves_rows_and_indexes_in_step() {
             topics: false,
         };
         let found = store.recall(&scope(), Strategy::Keyword, &query).await.unwrap();
-        assert!(found.iter().any(|c| c.id == row.id), "{} is written and not found", row.id);
+        assert!(found.iter().any(|c| *c.id == *row.id), "{} is written and not found", row.id);
     }
 }
 

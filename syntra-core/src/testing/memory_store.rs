@@ -109,7 +109,7 @@ impl Suite {
         let found =
             self.b.recall(scope, strategy, &ask.query()).await.map_err(|e| format!("{strategy:?} failed: {e}"))?;
         ensure!(found.len() <= ask.limit, "{strategy:?} found {}, more than the limit {}", found.len(), ask.limit);
-        Ok(found.into_iter().map(|candidate| candidate.id).collect())
+        Ok(found.into_iter().map(|candidate| candidate.id.to_string()).collect())
     }
 
     async fn signals(&self, scope: &Scope, ids: &[&str], ask: &Ask) -> Result<Vec<Candidate>, String> {

@@ -5,6 +5,7 @@ use crate::memory::MemoryType;
 use crate::search::IndexDocument;
 use crate::search::text::{TextAnalyzer, is_code, is_stop_word};
 use jiff::Timestamp;
+use std::sync::Arc;
 
 /// Words that tell a time. Sorted.
 const TIME_WORDS: &[&str] = &[
@@ -83,7 +84,7 @@ pub(super) const CONTEXT_WEIGHT: f32 = 1.0;
 
 #[derive(Debug)]
 pub(super) struct Document {
-    pub(super) id: Box<str>,
+    pub(super) id: Arc<str>,
     pub(super) kind: MemoryType,
     pub(super) role: Option<Role>,
     pub(super) speaker: Option<u32>,

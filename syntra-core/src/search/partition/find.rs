@@ -99,7 +99,7 @@ pub(super) fn search(partition: &Partition, strategy: Strategy, query: &SearchQu
         if let Some(signal) = signal {
             signals.set(signal, score);
         }
-        Some(Candidate { id: (*doc.id).to_owned(), found_by: vec![strategy], signals })
+        Some(Candidate { id: Arc::clone(&doc.id), found_by: [strategy].into_iter().collect(), signals })
     };
     Ok(slots(partition, strategy, query)?.into_iter().filter_map(candidate).collect())
 }

@@ -1,8 +1,9 @@
 //! Several strategies at once: their union over slots, and ids only for what is handed out.
 
 use super::{Found, Partition, find, signals};
-use crate::search::{Candidate, SearchQuery, Strategy};
+use crate::search::{Candidate, SearchQuery, Strategies, Strategy};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) fn gather(
@@ -24,17 +25,16 @@ pub(super) fn gather(
 
     let mut place: FxHashMap<u32, usize> = FxHashMap::default();
     let mut slots: Vec<u32> = Vec::new();
-    let mut found_by: Vec<Vec<Strategy>> = Vec::new();
+    let mut found_by: Vec<Strategies> = Vec::new();
     for turn in 0..lists.iter().map(Vec::len).max().unwrap_or(0) {
         for ((strategy, _), list) in strategies.iter().zip(&lists) {
             let Some((slot, _)) = list.get(turn) else { continue };
             match place.get(slot).and_then(|at| found_by.get_mut(*at)) {
-                Some(by) if by.contains(strategy) => {}
-                Some(by) => by.push(*strategy),
+                Some(by) => by.insert(*strategy),
                 None if slots.len() < most => {
                     place.insert(*slot, slots.len());
                     slots.push(*slot);
-                    found_by.push(vec![*strategy]);
+                    found_by.push([*strategy].into_iter().collect());
                 }
                 None => {}
             }
@@ -43,10 +43,9 @@ pub(super) fn gather(
 
     let signals = signals::of_slots(partition, &slots, query);
     let mut candidates = Vec::with_capacity(slots.len());
-    for ((slot, mut by), signals) in slots.into_iter().zip(found_by).zip(signals) {
+    for ((slot, by), signals) in slots.into_iter().zip(found_by).zip(signals) {
         let (Some(doc), Some(signals)) = (partition.document(slot), signals) else { continue };
-        by.sort();
-        candidates.push(Candidate { id: (*doc.id).to_owned(), found_by: by, signals });
+        candidates.push(Candidate { id: Arc::clone(&doc.id), found_by: by, signals });
     }
     (reports, candidates)
 }

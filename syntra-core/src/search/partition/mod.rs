@@ -24,7 +24,7 @@ use find::Memo;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// From how many vectors on a graph is kept beside the exact scan, see `docs/ranking.md`: a scan of fewer is as quick, never wrong
@@ -52,7 +52,7 @@ const GRAPH_FROM: usize = 200_000;
 ///     text: "Where did Ada move?", analysis: &analysis, vector: None, filter: &filter, now: Timestamp::UNIX_EPOCH, limit: 10,
 ///     topics: false,
 /// };
-/// assert_eq!(partition.search(Strategy::Keyword, &query)?[0].id, "m1");
+/// assert_eq!(&*partition.search(Strategy::Keyword, &query)?[0].id, "m1");
 /// # Ok::<(), syntra_core::Error>(())
 /// ```
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub struct Partition {
     analyzer: TextAnalyzer,
     slots: Vec<Option<Document>>,
     free: Vec<u32>,
-    by_id: FxHashMap<Box<str>, u32>,
+    by_id: FxHashMap<Arc<str>, u32>,
     words: Bm25Index,
     vectors: HnswIndex,
     graph: EntityGraph,
@@ -130,7 +130,7 @@ impl Partition {
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
         let documents = self.slots.capacity() * size_of::<Option<Document>>()
-            + self.by_id.keys().map(|id| 2 * id.len() + 48).sum::<usize>();
+            + self.by_id.keys().map(|id| id.len() + 64).sum::<usize>();
         let conversations: usize = self.conversations.iter().map(Conversation::memory_bytes).sum();
         documents
             + conversations
@@ -185,9 +185,10 @@ impl Partition {
         if doc.kind == MemoryType::Profile {
             self.profile.insert((at, slot));
         }
+        let id: Arc<str> = doc.id.into();
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Some(Document {
-                id: doc.id.into(),
+                id: Arc::clone(&id),
                 kind: doc.kind,
                 role: doc.role,
                 speaker,
@@ -203,7 +204,7 @@ impl Partition {
                 is_code: reading.is_code,
             });
         }
-        self.by_id.insert(doc.id.into(), slot);
+        self.by_id.insert(id, slot);
         if let Some(conversation) = conversation {
             self.join(conversation, slot, position, doc.role);
         }

@@ -6,8 +6,9 @@ use super::find::{Found, found};
 use crate::chat::Role;
 use crate::search::bm25::{Bm25Params, QueryTerm, idf};
 use crate::search::vector::{dot, normalised};
-use crate::search::{Candidate, SearchQuery, Signal, Signals, text};
+use crate::search::{Candidate, SearchQuery, Signal, Signals, Strategies, text};
 use rustc_hash::FxHashMap;
+use std::sync::Arc;
 
 struct Context<'a> {
     partition: &'a Partition,
@@ -28,13 +29,12 @@ struct Context<'a> {
 }
 
 pub(super) fn compute(partition: &Partition, ids: &[String], query: &SearchQuery<'_>) -> Vec<Candidate> {
-    let known: Vec<(&String, u32)> =
-        ids.iter().filter_map(|id| partition.by_id.get(id.as_str()).map(|slot| (id, *slot))).collect();
-    let slots: Vec<u32> = known.iter().map(|(_, slot)| *slot).collect();
-    let candidate = |((id, _), signals): ((&String, u32), Option<Signals>)| {
-        Some(Candidate { id: id.clone(), found_by: Vec::new(), signals: signals? })
+    let slots: Vec<u32> = ids.iter().filter_map(|id| partition.by_id.get(id.as_str()).copied()).collect();
+    let candidate = |(slot, signals): (&u32, Option<Signals>)| {
+        let id = Arc::clone(&partition.document(*slot)?.id);
+        Some(Candidate { id, found_by: Strategies::new(), signals: signals? })
     };
-    known.into_iter().zip(of_slots(partition, &slots, query)).filter_map(candidate).collect()
+    slots.iter().zip(of_slots(partition, &slots, query)).filter_map(candidate).collect()
 }
 
 /// The signals of each of `slots`; nothing for an empty one.
@@ -59,7 +59,7 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
     let mut sum = vec![0.0f32; partition.dimensions];
     let mut signals_of = |slot: u32| {
         let doc = partition.document(slot)?;
-        let mut signals = Signals::with_capacity(16);
+        let mut signals = Signals::new();
         context.relevance(slot, doc, &mut signals);
         context.neighbours(slot, doc, &mut signals, &mut sum);
         if let Some(conversation) = doc.conversation

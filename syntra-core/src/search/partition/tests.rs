@@ -110,7 +110,7 @@ proptest! {
         prop_assert_eq!(found.len(), expected.len());
         for candidate in &found {
             let score = candidate.signals.get(Signal::Keyword).unwrap();
-            prop_assert!((score - expected[&candidate.id]).abs() < 1e-4, "{} {} {:?}", candidate.id, score, expected);
+            prop_assert!((score - expected[&*candidate.id]).abs() < 1e-4, "{} {} {:?}", candidate.id, score, expected);
         }
 
         let mut fresh = Partition::new(2);
@@ -160,12 +160,12 @@ proptest! {
                 prop_assert_eq!(report.found.as_ref().ok(), Some(&alone.len()));
                 for candidate in &gathered {
                     let found = alone.iter().any(|c| c.id == candidate.id);
-                    prop_assert_eq!(found, candidate.found_by.contains(&strategy), "{:?}", strategy);
+                    prop_assert_eq!(found, candidate.found_by.contains(strategy), "{:?}", strategy);
                 }
                 together.extend(alone.into_iter().map(|c| c.id));
             }
             prop_assert_eq!(gathered.len(), together.len().min(8));
-            let ids: Vec<String> = gathered.iter().map(|c| c.id.clone()).collect();
+            let ids: Vec<String> = gathered.iter().map(|c| c.id.to_string()).collect();
             let signals: Vec<_> = gathered.into_iter().map(|c| c.signals).collect();
             prop_assert_eq!(partition.signals(&ids, q).into_iter().map(|c| c.signals).collect::<Vec<_>>(), signals);
             Ok(())
@@ -230,7 +230,7 @@ fn filters_apply_before_the_search() {
             topics: false,
         };
         let found = partition.search(strategy, &query).unwrap();
-        assert_eq!(found.iter().map(|c| c.id.as_str()).collect::<Vec<_>>(), ["one"], "{strategy:?}");
+        assert_eq!(found.iter().map(|c| &*c.id).collect::<Vec<_>>(), ["one"], "{strategy:?}");
     }
 }
 

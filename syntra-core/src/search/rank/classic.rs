@@ -1,6 +1,6 @@
 //! The classic hybrid formula, exactly as documented.
 
-use super::{ranked, recency, sort};
+use super::{rank_by, recency};
 use crate::query::QueryIntent;
 use crate::search::{Candidate, HybridRanker, RankQuery, Ranked, Signal};
 
@@ -68,10 +68,9 @@ impl ClassicRanker {
         Self { adaptive: true }
     }
 
-    fn parts(&self, query: &RankQuery<'_>, candidate: &Candidate) -> Vec<(Signal, f32)> {
+    fn parts(&self, query: &RankQuery<'_>, candidate: &Candidate, parts: &mut Vec<(Signal, f32)>) {
         let weights = if self.adaptive { ClassicWeights::adaptive(query.intent) } else { ClassicWeights::FIXED };
         let signals = &candidate.signals;
-        let mut parts = Vec::with_capacity(7);
         if let Some(bm25) = signals.get(Signal::ClassicKeyword).or_else(|| signals.get(Signal::Keyword)) {
             parts.push((Signal::Keyword, weights.keyword * (0.2 * bm25).tanh()));
         }
@@ -97,7 +96,6 @@ impl ClassicRanker {
                 }
             }
         }
-        parts
     }
 }
 
@@ -111,12 +109,6 @@ impl HybridRanker for ClassicRanker {
     }
 
     fn rank(&self, query: &RankQuery<'_>, candidates: Vec<Candidate>) -> Vec<Ranked> {
-        let score = |candidate| {
-            let parts = self.parts(query, &candidate);
-            ranked(candidate, parts)
-        };
-        let mut all: Vec<Ranked> = candidates.into_iter().map(score).collect();
-        sort(&mut all);
-        all
+        rank_by(candidates, query.limit, |candidate, parts| self.parts(query, candidate, parts))
     }
 }

@@ -1,6 +1,6 @@
 //! The default ranker: weighted sums of what the candidates have, each signal scaled over the candidates of the question.
 
-use super::{ranked, recency, sort};
+use super::{rank_by, recency};
 use crate::search::{Candidate, HybridRanker, RankQuery, Ranked, Signal, text};
 
 /// The weights of the default ranker. Relevance (the first five) is a weighted mean of what a candidate has; the rest is added.
@@ -128,7 +128,7 @@ const SCALED: [Signal; 5] =
     [Signal::Keyword, Signal::Vector, Signal::WindowKeyword, Signal::WindowVector, Signal::Conversation];
 
 impl DefaultRanker {
-    fn parts(&self, question: &Question, scales: &[Scale; 5], candidate: &Candidate) -> Vec<(Signal, f32)> {
+    fn parts(&self, question: &Question, scales: &[Scale; 5], candidate: &Candidate, parts: &mut Vec<(Signal, f32)>) {
         let w = &self.weights;
         let keyword = match question.searched {
             Searched::Said => w.keyword,
@@ -144,15 +144,13 @@ impl DefaultRanker {
         };
 
         // Each pair is a mean over what is there of it, and relevance a mean over the pairs that are there.
-        let mut parts: Vec<(Signal, f32)> = Vec::with_capacity(16);
         let mut total = 0.0;
-        for (pair, weight) in [(&own[..], w.own), (&window[..], w.window)] {
-            let there: Vec<(Signal, f32, f32)> =
-                pair.iter().filter_map(|(s, share)| scaled(*s).map(|value| (*s, *share, value))).collect();
-            let shares: f32 = there.iter().map(|(_, share, _)| share).sum();
+        for (pair, weight) in [(own, w.own), (window, w.window)] {
+            let there = pair.map(|(s, share)| scaled(s).map(|value| (s, share, value)));
+            let shares: f32 = there.iter().flatten().map(|(_, share, _)| share).sum();
             if shares > 0.0 {
                 total += weight;
-                parts.extend(there.iter().map(|(s, share, value)| (*s, weight * share / shares * value)));
+                parts.extend(there.iter().flatten().map(|(s, share, value)| (*s, weight * share / shares * value)));
             }
         }
         if let Some(value) = scaled(Signal::Conversation) {
@@ -195,7 +193,6 @@ impl DefaultRanker {
         }
         add(Signal::Reliability, w.reliability, &as_is);
         add(Signal::AccessCount, w.frequency, &|n| n.max(0.0).ln_1p() / 1001f32.ln());
-        parts
     }
 }
 
@@ -255,12 +252,6 @@ impl HybridRanker for DefaultRanker {
     fn rank(&self, query: &RankQuery<'_>, candidates: Vec<Candidate>) -> Vec<Ranked> {
         let question = Question::of(query, &candidates);
         let scales = SCALED.map(|signal| Scale::of(&candidates, signal));
-        let score = |candidate| {
-            let parts = self.parts(&question, &scales, &candidate);
-            ranked(candidate, parts)
-        };
-        let mut all: Vec<Ranked> = candidates.into_iter().map(score).collect();
-        sort(&mut all);
-        all
+        rank_by(candidates, query.limit, |candidate, parts| self.parts(&question, &scales, candidate, parts))
     }
 }

@@ -2,19 +2,28 @@
 
 use super::*;
 use crate::query::{QueryAnalysis, QueryIntent};
-use crate::search::{Candidate, HybridRanker, RankQuery, Ranked, Signal, Signals};
+use crate::search::{Candidate, HybridRanker, RankQuery, Ranked, Signal, Signals, Strategies};
 use jiff::Timestamp;
 use proptest::prelude::*;
 
 fn candidate(id: &str, signals: &[(Signal, f32)]) -> Candidate {
     let mut all = Signals::new();
     signals.iter().for_each(|(signal, value)| all.set(*signal, *value));
-    Candidate { id: id.into(), found_by: Vec::new(), signals: all }
+    Candidate { id: id.into(), found_by: Strategies::new(), signals: all }
 }
 
 fn rank(ranker: &dyn HybridRanker, analysis: &QueryAnalysis, candidates: Vec<Candidate>) -> Vec<Ranked> {
-    let query = RankQuery { text: "a question", analysis, intent: analysis.intent, now: Timestamp::UNIX_EPOCH };
-    ranker.rank(&query, candidates)
+    rank_some(ranker, analysis, candidates, usize::MAX)
+}
+
+fn rank_some(
+    ranker: &dyn HybridRanker,
+    analysis: &QueryAnalysis,
+    candidates: Vec<Candidate>,
+    limit: usize,
+) -> Vec<Ranked> {
+    let now = Timestamp::UNIX_EPOCH;
+    ranker.rank(&RankQuery { text: "a question", analysis, intent: analysis.intent, now, limit }, candidates)
 }
 
 fn score(ranker: ClassicRanker, analysis: &QueryAnalysis, signals: &[(Signal, f32)]) -> f32 {
@@ -96,7 +105,7 @@ fn default_leaves_out_what_is_absent() {
             candidate("c", &[(Signal::Keyword, 0.0), (Signal::Vector, 0.9)]),
         ],
     );
-    assert_eq!(all[0].candidate.id, "a");
+    assert_eq!(&*all[0].candidate.id, "a");
     assert!((all[0].score - 1.0).abs() < 1e-6);
     assert_eq!(all[0].parts, [(Signal::Keyword, 1.0)]);
 }
@@ -105,7 +114,7 @@ fn default_leaves_out_what_is_absent() {
 fn default_counts_recency_only_when_asked_about_now() {
     let two = || vec![candidate("a", &[(Signal::AgeDays, 400.0)]), candidate("b", &[(Signal::AgeDays, 1.0)])];
     let mut analysis = QueryAnalysis::default();
-    let order = |all: Vec<Ranked>| all.into_iter().map(|r| r.candidate.id).collect::<Vec<_>>();
+    let order = |all: Vec<Ranked>| all.into_iter().map(|r| r.candidate.id.to_string()).collect::<Vec<_>>();
     assert_eq!(order(rank(&DefaultRanker::default(), &analysis, two())), ["a", "b"]);
     analysis.about_now = true;
     assert_eq!(order(rank(&DefaultRanker::default(), &analysis, two())), ["b", "a"]);
@@ -168,7 +177,11 @@ proptest! {
                 shuffled.rotate_left(by);
                 shuffled.reverse();
             }
-            prop_assert_eq!(rank(&*ranker, &analysis, shuffled), all);
+            prop_assert_eq!(&rank(&*ranker, &analysis, shuffled), &all);
+            // Wanting fewer gives the first of them all.
+            let few = seed % 7;
+            let first = rank_some(&*ranker, &analysis, candidates.clone(), few);
+            prop_assert_eq!(&first[..], &all[..few.min(all.len())]);
         }
     }
 

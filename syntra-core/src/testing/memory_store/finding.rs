@@ -96,11 +96,11 @@ async fn signals(suite: &Suite, scope: Scope) -> Check {
     suite.remember(&scope, vec![item, semantic("s2", "Something else")]).await?;
     let ask = Ask { vector: Some(suite.axis(0)), ..Ask::new("compiler") };
     let found = suite.signals(&scope, &["s2", "nobody", "s1"], &ask).await?;
-    let named: Vec<&str> = found.iter().map(|c| c.id.as_str()).collect();
+    let named: Vec<&str> = found.iter().map(|c| &*c.id).collect();
     ensure!(named == ["s2", "s1"], "signals of those that are there, in order: {named:?}");
     for candidate in &found {
         let has = |signal| candidate.signals.get(signal);
-        if candidate.id == "s1" {
+        if &*candidate.id == "s1" {
             ensure!(has(Signal::Keyword).is_some_and(|v| v > 0.0), "a keyword hit has a score: {candidate:?}");
             ensure!(has(Signal::Vector).is_some_and(|v| (v - 1.0).abs() < 1e-2), "its cosine is 1: {candidate:?}");
             ensure!(has(Signal::Reliability) == Some(0.5), "its reliability is known: {candidate:?}");
@@ -179,7 +179,7 @@ async fn handles(suite: &Suite, scope: Scope) -> Check {
         let found = reader.recall(&scope, Strategy::Keyword, &Ask::new(word(i)).query()).await;
         let found = found.map_err(|e| format!("recall failed: {e}"))?;
         ensure!(
-            found.iter().any(|c| c.id == format!("u{i}")),
+            found.iter().any(|c| *c.id == *format!("u{i}")),
             "{} was written by the other handle: {found:?}",
             word(i)
         );
