@@ -101,6 +101,8 @@ impl Live {
             }
             if let Some(error) = self.failed.take() {
                 self.ended = true;
+                // Nothing more is wanted, however long the reader keeps the stream.
+                self.response = None;
                 let status = error.status().unwrap_or(self.status);
                 let phase = if self.content { Phase::AfterContent } else { Phase::BeforeContent };
                 return Some(Err(error.with_status(status).with_phase(phase)));

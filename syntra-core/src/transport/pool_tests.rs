@@ -21,6 +21,8 @@ struct H2 {
     port: u16,
     connections: Arc<AtomicUsize>,
     finish: watch::Sender<bool>,
+    /// Streams that the client gave up.
+    resets: watch::Receiver<usize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -30,30 +32,26 @@ impl Drop for H2 {
     }
 }
 
-async fn h2_connection(io: impl AsyncRead + AsyncWrite + Unpin, ceiling: u32, mut finish: watch::Receiver<bool>) {
+async fn h2_connection(
+    io: impl AsyncRead + AsyncWrite + Unpin,
+    ceiling: u32,
+    finish: watch::Receiver<bool>,
+    resets: watch::Sender<usize>,
+) {
     let mut builder = h2::server::Builder::new();
     builder.max_concurrent_streams(ceiling);
     let Ok(mut connection) = builder.handshake::<_, Bytes>(io).await else { return };
-    let mut open = Vec::new();
-    loop {
-        tokio::select! {
-            accepted = connection.accept() => {
-                let Some(Ok((_, mut respond))) = accepted else { return };
-                let head = http::Response::builder().header("content-type", "text/event-stream").body(()).unwrap();
-                let mut body = respond.send_response(head, false).unwrap();
-                body.send_data("data: 1\n\n".into(), false).unwrap();
-                if *finish.borrow() {
-                    body.send_data("data: 2\n\n".into(), true).unwrap();
-                } else {
-                    open.push(body);
-                }
+    while let Some(Ok((_, mut respond))) = connection.accept().await {
+        let head = http::Response::builder().header("content-type", "text/event-stream").body(()).unwrap();
+        let mut body = respond.send_response(head, false).unwrap();
+        body.send_data("data: 1\n\n".into(), false).unwrap();
+        let (mut finish, resets) = (finish.clone(), resets.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = finish.wait_for(|told| *told) => { let _ = body.send_data("data: 2\n\n".into(), true); }
+                _ = std::future::poll_fn(|cx| body.poll_reset(cx)) => resets.send_modify(|n| *n += 1),
             }
-            _ = finish.changed(), if !open.is_empty() => {
-                for mut body in open.drain(..) {
-                    let _ = body.send_data("data: 2\n\n".into(), true);
-                }
-            }
-        }
+        });
     }
 }
 
@@ -62,28 +60,29 @@ async fn h2_server(ceiling: u32, tls: Option<TlsAcceptor>) -> H2 {
     let port = listener.local_addr().unwrap().port();
     let connections = Arc::new(AtomicUsize::new(0));
     let (finish, told) = watch::channel(false);
+    let (reset, resets) = watch::channel(0);
     let count = connections.clone();
     let task = tokio::spawn(async move {
         let mut running = tokio::task::JoinSet::new();
         while let Ok((socket, _)) = listener.accept().await {
-            let (tls, told, count) = (tls.clone(), told.clone(), count.clone());
+            let (tls, told, count, reset) = (tls.clone(), told.clone(), count.clone(), reset.clone());
             running.spawn(async move {
                 match tls {
                     None => {
                         count.fetch_add(1, Ordering::Relaxed);
-                        h2_connection(socket, ceiling, told).await;
+                        h2_connection(socket, ceiling, told, reset).await;
                     }
                     Some(tls) => {
                         if let Ok(socket) = tls.accept(socket).await {
                             count.fetch_add(1, Ordering::Relaxed);
-                            h2_connection(socket, ceiling, told).await;
+                            h2_connection(socket, ceiling, told, reset).await;
                         }
                     }
                 }
             });
         }
     });
-    H2 { port, connections, finish, task }
+    H2 { port, connections, finish, resets, task }
 }
 
 const STAGE: (TimeoutStage, Duration) = (TimeoutStage::Total, Duration::from_secs(30));
@@ -120,6 +119,31 @@ async fn more_streams_than_a_connection_may_have_run_side_by_side() {
         assert_eq!(next(&mut stream).await, "data: 1\n\n");
     }
     assert_eq!(server.connections.load(Ordering::Relaxed), 4);
+}
+
+#[tokio::test]
+async fn a_dropped_call_ends_its_stream_and_no_other() {
+    let mut server = h2_server(10, None).await;
+    let client = HttpClient::with_options(HttpOptions::default().with_version(HttpVersion::Http2)).unwrap();
+    let url = format!("http://127.0.0.1:{}/v1", server.port);
+    let (mut kept, mut dropped) = (post(&client, &url).await.unwrap(), post(&client, &url).await.unwrap());
+    assert_eq!((next(&mut kept).await, next(&mut dropped).await), ("data: 1\n\n".into(), "data: 1\n\n".into()));
+    drop(dropped);
+    server.resets.wait_for(|n| *n == 1).await.unwrap();
+    server.finish.send(true).unwrap();
+    assert_eq!(next(&mut kept).await, "data: 2\n\n");
+    assert_eq!((*server.resets.borrow(), server.connections.load(Ordering::Relaxed)), (1, 1));
+}
+
+#[tokio::test]
+async fn a_connection_that_does_not_come_to_stand_has_a_deadline_of_its_own() {
+    // Takes the connection and never answers the greeting of TLS.
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let url = format!("https://localhost:{}/v1", listener.local_addr().unwrap().port());
+    let options = HttpOptions::default().with_connect(Duration::from_millis(100));
+    let error = post(&HttpClient::with_options(options).unwrap(), &url).await.unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Timeout, Some("connect_timeout")), "{error}");
+    assert_eq!(error.phase(), crate::Phase::BeforeSend);
 }
 
 fn certified() -> (String, TlsAcceptor) {
