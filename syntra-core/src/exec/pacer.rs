@@ -5,13 +5,18 @@
 //! raised limit reaches the waiting too. The `governor` crate has no rate that changes, no place to give back and no answer to
 //! "how long would it take"; this is why the arithmetic is here.
 
+mod bucket;
 mod limits;
+mod permit;
 
 pub use limits::PaceLimits;
+pub use permit::PacePermit;
 
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::transport::{RateLimits, RateWindow};
+use bucket::{Bucket, Cut, learnt, recover, seconds};
+use permit::{Charged, Place};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,11 +27,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const FLOOR: f64 = 0.2;
 /// What a 429 leaves of the rate.
 const PENALTY: f64 = 0.7;
-/// How long a rate stays cut before it recovers.
-const PENALTY_TIME: Duration = Duration::from_secs(60);
-/// What a second without a 429 gives back, in calls a second, and as a share of the rate that was cut.
-const RECOVERY: f64 = 0.1;
-const RECOVERY_SHARE: f64 = 0.05;
 /// The first wait after a 429 that names none, doubled with each further one in a row.
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
@@ -34,38 +34,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 const ROUNDING: Duration = Duration::from_nanos(100);
 /// Models of one key that are remembered.
 const MODELS: usize = 256;
-
-/// A leaky bucket as the generic cell rate algorithm keeps it: `full_at` is when nothing of it is used any more.
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    /// Seconds that one unit takes to come back.
-    interval: f64,
-    /// Units that fit.
-    size: f64,
-    full_at: Duration,
-}
-
-impl Bucket {
-    /// When `units` conform: the whole bucket has to do where they are more than fit.
-    fn ready_at(&self, units: f64) -> Duration {
-        let spare = (self.size - units).max(0.0) * self.interval;
-        self.full_at.saturating_sub(seconds(spare))
-    }
-
-    fn take(&mut self, units: f64, now: Duration) {
-        self.full_at = self.full_at.max(now).saturating_add(seconds(units * self.interval));
-    }
-
-    /// Gives `units` back that were taken when the bucket came to be full at `charged`; what has leaked since is gone.
-    fn give_back(&mut self, units: f64, charged: Duration, now: Duration) {
-        let left = charged.saturating_sub(now);
-        self.full_at = self.full_at.saturating_sub(seconds(units * self.interval).min(left));
-    }
-}
-
-fn seconds(s: f64) -> Duration {
-    Duration::try_from_secs_f64(s.max(0.0)).unwrap_or(Duration::MAX / 4)
-}
 
 /// Paces the calls with one key.
 #[derive(Debug)]
@@ -108,17 +76,6 @@ struct Lane {
     tokens: Option<Bucket>,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Cut {
-    at: Duration,
-    /// The rate that was too much.
-    base: f64,
-    /// The rate at `since`.
-    rate: f64,
-    since: Duration,
-    next: Duration,
-}
-
 impl Lane {
     fn new(now: Duration) -> Self {
         Self {
@@ -139,26 +96,6 @@ impl Lane {
     fn seen_rate(&self, now: Duration) -> f64 {
         self.rate * (-now.saturating_sub(self.counted_at).as_secs_f64() / 10.0).exp()
     }
-}
-
-/// Leave to call; dropping it gives the slot back.
-#[derive(Debug)]
-pub struct PacePermit {
-    pacer: Arc<Pacer>,
-    slot: Option<OwnedSemaphorePermit>,
-    model: String,
-    tokens: u64,
-    charged: Charged,
-    admitted: Duration,
-    waited: Duration,
-    sent: bool,
-}
-
-/// When the pacer's own buckets came to be full with this call.
-#[derive(Clone, Copy, Debug, Default)]
-struct Charged {
-    requests: Duration,
-    tokens: Duration,
 }
 
 /// Where a pacer stands with one model.
@@ -434,16 +371,6 @@ impl Pacer {
     }
 }
 
-/// The bucket that a header describes. `reset` is when the bucket will be full again, which is what `full_at` is.
-fn learnt(window: RateWindow, now: Duration) -> Option<Bucket> {
-    let RateWindow { limit, remaining, reset } = window;
-    let (limit, used) = (limit as f64, limit.saturating_sub(remaining) as f64);
-    if limit < 1.0 || used <= 0.0 || reset.is_zero() {
-        return None;
-    }
-    Some(Bucket { interval: reset.as_secs_f64() / used, size: limit, full_at: now.saturating_add(reset) })
-}
-
 impl State {
     /// The buckets of its own limits, full, or as they were where they were there.
     fn fill(&mut self, now: Duration) {
@@ -485,107 +412,6 @@ impl State {
         recover(&mut lane.cut, limit, now);
         let cut = lane.cut.map_or(Duration::ZERO, |cut| cut.next);
         own.max(ready(&lane.requests, 1.0)).max(ready(&lane.tokens, tokens)).max(cut).max(lane.closed_until)
-    }
-}
-
-/// A rate that was cut comes back: a tenth of a call a second, or a twentieth of what it was, each second after the penalty. When it is
-/// what it was the cut is over, and only the pacer's own limits hold.
-fn recover(cut: &mut Option<Cut>, limit: Option<f64>, now: Duration) {
-    let Some(c) = cut else { return };
-    let from = c.since.max(c.at + PENALTY_TIME);
-    if now <= from {
-        return;
-    }
-    let gained = (now - from).as_secs_f64() * RECOVERY.max(c.base * RECOVERY_SHARE);
-    if c.rate + gained >= c.base.min(limit.unwrap_or(f64::INFINITY)) {
-        *cut = None;
-    } else {
-        c.rate += gained;
-        c.since = now;
-    }
-}
-
-/// A call that waits; dropping it gives its place back.
-struct Place {
-    pacer: Arc<Pacer>,
-    model: String,
-    tokens: u64,
-    turnstile: Arc<Semaphore>,
-}
-
-impl Place {
-    fn new(pacer: &Arc<Pacer>, model: &str, tokens: u64) -> Self {
-        let now = pacer.clock.monotonic();
-        let turnstile = {
-            let mut state = pacer.lock();
-            let lane = state.lane(model, now);
-            lane.waiting += 1;
-            lane.waiting_tokens = lane.waiting_tokens.saturating_add(tokens);
-            lane.turnstile.clone()
-        };
-        Self { pacer: pacer.clone(), model: model.to_owned(), tokens, turnstile }
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(lane) = self.pacer.lock().models.get_mut(&self.model) {
-            lane.waiting = lane.waiting.saturating_sub(1);
-            lane.waiting_tokens = lane.waiting_tokens.saturating_sub(self.tokens);
-        }
-    }
-}
-
-impl PacePermit {
-    /// How long the call had to wait.
-    pub fn waited(&self) -> Duration {
-        self.waited
-    }
-
-    /// When it was let through, on the pacer's clock.
-    pub fn admitted(&self) -> Duration {
-        self.admitted
-    }
-
-    /// Says that the call goes out: from here on dropping the permit gives the slot back, but not the place in the rate, which
-    /// the provider has counted.
-    pub fn sent(&mut self) {
-        self.sent = true;
-    }
-
-    /// The tokens that the call took in the end, in place of the estimate.
-    pub fn settle_tokens(&mut self, actual: u64) {
-        let estimate = std::mem::replace(&mut self.tokens, actual);
-        let now = self.pacer.clock.monotonic();
-        let mut state = self.pacer.lock();
-        let lane = state.models.get_mut(&self.model).and_then(|lane| lane.tokens.as_mut());
-        if actual > estimate {
-            let more = (actual - estimate) as f64;
-            lane.into_iter().for_each(|bucket| bucket.take(more, now));
-            state.tokens.iter_mut().for_each(|bucket| bucket.take(more, now));
-        } else if let Some(bucket) = &mut state.tokens {
-            // The provider's own bucket is told by its headers.
-            bucket.give_back((estimate - actual) as f64, self.charged.tokens, now);
-        }
-    }
-}
-
-impl Drop for PacePermit {
-    fn drop(&mut self) {
-        let mut state = self.pacer.lock();
-        state.in_flight = state.in_flight.saturating_sub(1);
-        if !self.sent {
-            let (now, charged) = (self.pacer.clock.monotonic(), self.charged);
-            state.requests.iter_mut().for_each(|bucket| bucket.give_back(1.0, charged.requests, now));
-            let tokens = self.tokens as f64;
-            state.tokens.iter_mut().for_each(|bucket| bucket.give_back(tokens, charged.tokens, now));
-        }
-        if state.surplus > 0
-            && let Some(slot) = self.slot.take()
-        {
-            state.surplus -= 1;
-            slot.forget();
-        }
     }
 }
 

@@ -366,6 +366,14 @@ fn the_environment_names_providers() {
             "perplexity https://api.perplexity.ai"
         ]
     );
+    let keys = |list: &'static str| {
+        let found = from_env(|name| (name == "GROQ_API_KEY").then(|| list.to_owned())).unwrap();
+        found.iter().map(|p| (p.name().to_owned(), p.key_id().to_owned())).collect::<Vec<_>>()
+    };
+    let two = keys("gsk-one, gsk-two,");
+    assert_eq!(two.len(), 2, "several keys of one provider");
+    assert!(two[0].0 == two[1].0 && two[0].1 != two[1].1 && !two[0].1.contains("gsk"), "{two:?}");
+    assert_eq!(keys("gsk-one")[0], two[0]);
     assert_eq!(found(&[("OLLAMA_HOST", "127.0.0.1:5")]).unwrap(), ["ollama http://127.0.0.1:5"]);
     assert_eq!(found(&[("OPENAI_API_KEY", "c"), ("OPENAI_BASE_URL", "gate:x")]).unwrap_err().kind(), ErrorKind::Config);
     // Rows are of one piece.

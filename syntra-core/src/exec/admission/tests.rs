@@ -267,3 +267,58 @@ async fn hosts_with_the_same_key_share_a_pace_by_the_stricter_limit() {
     drop(held);
     b.admit(&target, 1, Some(Duration::ZERO)).await.unwrap();
 }
+
+/// A server on loopback, and leave to call it as `test/m`.
+async fn over_http(
+    answer: impl Fn(&crate::testing::loopback::Received) -> crate::testing::loopback::Answer + Send + Sync + 'static,
+) -> (crate::testing::loopback::Loopback, Admissions) {
+    let server = crate::testing::loopback::Loopback::start_with(answer).await.unwrap();
+    let provider = crate::provider::HttpProvider::compatible("test", server.url(), Some("plain-key".into())).unwrap();
+    // The machine's clock: sockets do not wait for a paused one.
+    let clock = Arc::new(crate::clock::SystemClock::new());
+    let admissions = Admissions::new(vec![Arc::new(provider)], exact(), clock);
+    (server, admissions)
+}
+
+const WHOLE: &str = "{\"choices\":[{\"index\":0,\"message\":{\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}";
+
+#[tokio::test]
+async fn what_a_servers_headers_say_is_left_is_kept_to() {
+    use crate::testing::loopback::Answer;
+    let stream = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"hi\"},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+    let (server, admissions) = over_http(move |request| {
+        let streaming = request.json()["stream"] == true;
+        let answer = if streaming { Answer::events(stream) } else { Answer::new(200, WHOLE) };
+        answer
+            .with_header("x-ratelimit-limit-requests", "60")
+            .with_header("x-ratelimit-remaining-requests", "0")
+            .with_header("x-ratelimit-reset-requests", "1h0m0s")
+    })
+    .await;
+    for streaming in [true, false] {
+        let target = Target::new("test", if streaming { "m" } else { "n" });
+        let request = Request::new(target.model.as_str(), vec![Message::user("hi")]);
+        let admission = admissions.admit(&target, 1, Some(Duration::ZERO)).await.unwrap();
+        let events: Vec<_> = admission.send(&request, streaming).await.unwrap().collect().await;
+        assert!(events.iter().all(Result::is_ok), "{events:?}");
+        let error = admissions.admit(&target, 1, Some(Duration::ZERO)).await.unwrap_err();
+        let wait = error.retry_after().unwrap_or_default().as_secs();
+        assert!((55..=60).contains(&wait), "60 an hour is one a minute: {error:?}");
+    }
+    assert_eq!(server.received().len(), 2);
+}
+
+#[tokio::test]
+async fn a_servers_429_closes_the_model_for_as_long_as_it_says() {
+    use crate::testing::loopback::Answer;
+    let (server, admissions) =
+        over_http(|_| Answer::new(429, "{\"error\":{\"message\":\"slow\"}}").with_header("retry-after", "90")).await;
+    let target = Target::new("test", "m");
+    let admission = admissions.admit(&target, 1, Some(Duration::ZERO)).await.unwrap();
+    let error = admission.complete(&request()).await.unwrap_err();
+    assert_eq!((error.kind(), error.status()), (ErrorKind::RateLimit, Some(429)));
+    let error = admissions.admit(&target, 1, Some(Duration::from_secs(5))).await.unwrap_err();
+    let wait = error.retry_after().unwrap_or_default().as_secs();
+    assert!((85..=90).contains(&wait) && error.code() == Some("paced"), "{error:?}");
+    assert_eq!(server.received().len(), 1);
+}
