@@ -143,6 +143,46 @@ test('an error in mid-stream ends the stream after what came', async (t) => {
   assert.ok(seen.includes('text') && !seen.includes('done'))
 })
 
+/** Breaks off its first answer and goes on with it when it is asked to. */
+function breaking(resumes) {
+  const requests = []
+  return {
+    name: 'mine',
+    models: ['m1'],
+    resumes,
+    requests,
+    async *stream(request) {
+      requests.push(request)
+      if (requests.length === 1) {
+        yield 'The tides are '
+        throw new TransientError('the line went dead')
+      }
+      yield request.messages.at(-1).role === 'assistant' ? ' caused by the moon.' : 'All anew.'
+    },
+  }
+}
+
+test('an answer that breaks off is gone on with by a provider that resumes', async (t) => {
+  const provider = breaking(true)
+  const syntra = await open(t, { providers: [provider], retryPolicy: { backoff: 0.01 } })
+  let text = ''
+  for await (const piece of syntra.stream(me, 'What causes the tides?').texts()) text += piece
+  assert.equal(text, 'The tides are caused by the moon.')
+  assert.equal(provider.requests[1].messages.at(-1).parts[0].text, 'The tides are')
+})
+
+test('where nobody resumes, the host decides', async (t) => {
+  const settings = { retryPolicy: { backoff: 0.01 }, recovery: 'resume_or_restart' }
+  const one = await open(t, { ...settings, providers: [breaking(false)] })
+  const types = []
+  for await (const event of one.stream(me, 'What causes the tides?')) types.push(event.type)
+  assert.deepEqual(types.filter((type) => type === 'text' || type === 'restart'), ['text', 'restart', 'text'])
+  const two = await open(t, { ...settings, providers: [breaking(false)] })
+  await assert.rejects(async () => {
+    for await (const _ of two.stream(me, 'What causes the tides?', { recovery: 'fail' })) { /* until it fails */ }
+  }, TransientError)
+})
+
 test('what a provider returns is checked', async (t) => {
   const odd = { name: 'mine', models: ['m1'], complete: () => ({ txt: 'misspelt' }) }
   const syntra = await open(t, { providers: [odd], extractiveFallback: false })

@@ -176,6 +176,41 @@ def test_an_error_in_mid_stream_ends_the_stream_after_what_came() -> None:
         assert isinstance(caught.value.__cause__, syntra.TransientError)
 
 
+class Breaking:
+    """Breaks off its first answer and goes on with it when it is asked to."""
+
+    name, models = "mine", ["m1"]
+
+    def __init__(self, resumes: bool) -> None:
+        self.resumes = resumes
+        self.requests: list[Request] = []
+
+    def stream(self, request: Request) -> Iterator[Any]:
+        self.requests.append(request)
+        if len(self.requests) == 1:
+            yield "The tides are "
+            raise syntra.TransientError("the line went dead")
+        yield " caused by the moon." if request.messages[-1].role == "assistant" else "All anew."
+
+
+def test_an_answer_that_breaks_off_is_gone_on_with_by_a_provider_that_resumes() -> None:
+    provider = Breaking(resumes=True)
+    with Syntra(providers=[provider], retry_policy=syntra.RetryPolicy(backoff=0.01)) as client:
+        with client.stream(ME, "What causes the tides?") as stream:
+            assert "".join(stream.texts()) == "The tides are caused by the moon."
+    assert provider.requests[1].messages[-1].text == "The tides are"
+
+
+def test_where_nobody_resumes_the_host_decides() -> None:
+    settings: dict[str, Any] = {"retry_policy": syntra.RetryPolicy(backoff=0.01), "recovery": "resume_or_restart"}
+    with Syntra(providers=[Breaking(resumes=False)], **settings) as client:
+        with client.stream(ME, "What causes the tides?") as stream:
+            events = [event for event in stream if event.type in ("text", "restart")]
+    assert [event.type for event in events] == ["text", "restart", "text"]
+    with Syntra(providers=[Breaking(resumes=False)], **settings) as client, pytest.raises(syntra.TransientError):
+        list(client.stream(ME, "What causes the tides?", recovery="fail").texts())
+
+
 def test_tool_calls_of_a_python_provider() -> None:
     class Tools:
         name, models = "mine", ["m1"]

@@ -4,7 +4,7 @@ use super::*;
 use crate::chat::{
     Citation, Event, FinishReason, Message, NanoDollars, Request, ResponseBuilder, Scope, Tool, ToolCall, Usage,
 };
-use crate::clock::SystemClock;
+use crate::clock::{Clock as _, SystemClock};
 use crate::error::{Error, ErrorKind, Phase, Retry};
 use crate::provider::Provider;
 use crate::router::{Intent, Plan, Planned, Target};
@@ -469,6 +469,39 @@ async fn dropping_the_stream_ends_every_call_and_tells_the_fleet() {
         let told = told.lock().unwrap();
         assert_eq!(told.len(), under_way, "{after} ms");
         assert!(told.iter().all(|record| record.error == Some(ErrorKind::Cancelled)));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_begins_anew_unseen_whatever_the_recovery() {
+    for recovery in [Recovery::Resume, Recovery::ResumeOrRestart, Recovery::Fail] {
+        let first = ScriptedProvider::new("a", [cut(vec![text("half")])]);
+        let second = ScriptedProvider::new("b", [Script::text("whole")]);
+        let mut execution = execution(&[&first, &second]);
+        (execution.streaming, execution.recovery) = (false, recovery);
+        let seen = run(execution).await;
+        assert_eq!((seen.text().as_str(), seen.names().contains(&"restart")), ("whole", false), "{recovery:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_stream_gives_every_permit_back() {
+    let one = ScriptedProvider::always("a", Script::Hangs(vec![text("half")]));
+    let mut options = AdmissionOptions { shared: false, ..AdmissionOptions::default() };
+    options.default_pacing = PaceLimits { concurrency: Some(1), ..PaceLimits::default() };
+    let clock = Arc::new(crate::testing::TokioClock::new());
+    let admissions = Admissions::new(vec![Arc::new(one.clone())], options, clock.clone());
+    let target = Target::new("a", "m");
+    let now = || Some(clock.monotonic());
+    for _ in 0..50 {
+        let mut execution = execution(&[&one]);
+        execution.admissions = admissions.clone();
+        let mut updates = execute(execution);
+        assert!(updates.next().await.is_some());
+        assert!(admissions.admit(&target, 1, now()).await.is_err(), "the only place is taken");
+        drop(updates);
+        assert_eq!(one.open_streams(), 0);
+        assert!(admissions.admit(&target, 1, now()).await.is_ok(), "and given back");
     }
 }
 
