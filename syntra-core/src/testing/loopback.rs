@@ -251,6 +251,11 @@ impl Loopback {
         self.shared.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The requests so far, oldest first, which the server then forgets.
+    pub fn take_received(&self) -> Vec<Received> {
+        std::mem::take(&mut *self.shared.received.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// The connections so far.
     pub fn connections(&self) -> usize {
         self.shared.connections.load(Ordering::Relaxed)
