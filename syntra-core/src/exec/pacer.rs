@@ -152,10 +152,13 @@ impl Pacer {
         if let Some(permit) = self.try_acquire(model, tokens, began) {
             return Ok(permit);
         }
+        if patience.is_some_and(|patience| patience.is_zero()) {
+            return Err(self.refusal(self.estimate(model, Some(tokens))));
+        }
         let place = Place::new(self, model, tokens);
         if let Some(patience) = patience {
-            let wait = self.estimate(model);
-            if wait > patience || patience.is_zero() {
+            let wait = self.estimate(model, None);
+            if wait > patience {
                 return Err(self.refusal(wait));
             }
         }
@@ -165,24 +168,22 @@ impl Pacer {
             // Slots come back when calls end, which nobody can foretell.
             Some(patience) => match tokio::time::timeout(patience, admitted).await {
                 Ok(permit) => permit,
-                Err(_) => Err(self.refusal(self.estimate(model))),
+                Err(_) => Err(self.refusal(self.estimate(model, None))),
             },
         }
     }
 
-    /// Leave to call `model` now, or `None` where others wait or there is none.
+    /// Leave to call `model` now, or `None` where others wait or there is none. All under one lock: of two that come together neither is
+    /// turned away for the other's sake.
     fn try_acquire(self: &Arc<Self>, model: &str, tokens: u64, now: Duration) -> Option<PacePermit> {
-        let turnstile = {
+        let (slot, charged) = {
             let mut state = self.lock();
-            let lane = state.lane(model, now);
-            if lane.waiting > 0 {
+            if state.lane(model, now).waiting > 0 {
                 return None;
             }
-            lane.turnstile.clone()
+            let slot = self.slots.clone().try_acquire_owned().ok()?;
+            (slot, state.take(model, tokens, now).ok()?)
         };
-        let _turn = turnstile.try_acquire().ok()?;
-        let slot = self.slots.clone().try_acquire_owned().ok()?;
-        let charged = self.take(model, tokens, now).ok()?;
         Some(self.permit(slot, model, tokens, charged, (now, Duration::ZERO)))
     }
 
@@ -195,7 +196,8 @@ impl Pacer {
             // The slot before the rate, so that leave once given is used at once; not kept while sleeping, others may use it.
             let slot = self.slots.clone().acquire_owned().await.map_err(|_| closed())?;
             let now = self.clock.monotonic().max(began + slept);
-            match self.take(model, tokens, now) {
+            let taken = self.lock().take(model, tokens, now);
+            match taken {
                 Ok(charged) => {
                     return Ok(self.permit(slot, model, tokens, charged, (now, now.saturating_sub(began))));
                 }
@@ -222,45 +224,17 @@ impl Pacer {
         PacePermit { pacer, slot: Some(slot), model, tokens, charged, admitted, waited, sent: false }
     }
 
-    /// Takes what a call needs, or says how long to wait before asking again.
-    fn take(&self, model: &str, tokens: u64, now: Duration) -> Result<Charged, Duration> {
-        let mut state = self.lock();
-        let at = state.ready_at(model, tokens, now);
-        if at > now + ROUNDING {
-            return Err(at - now);
-        }
-        let mut charged = Charged::default();
-        if let Some(bucket) = &mut state.requests {
-            bucket.take(1.0, now);
-            charged.requests = bucket.full_at;
-        }
-        if let Some(bucket) = &mut state.tokens {
-            bucket.take(tokens as f64, now);
-            charged.tokens = bucket.full_at;
-        }
-        state.in_flight += 1;
-        let lane = state.lane(model, now);
-        lane.rate = lane.seen_rate(now) + 0.1;
-        lane.counted_at = now;
-        if let Some(bucket) = &mut lane.requests {
-            bucket.take(1.0, now);
-        }
-        if let Some(bucket) = &mut lane.tokens {
-            bucket.take(tokens as f64, now);
-        }
-        if let Some(cut) = &mut lane.cut {
-            cut.next = now + seconds(1.0 / cut.rate);
-        }
-        Ok(charged)
-    }
-
-    /// How long the call that came last has to wait, those before it included; zero where only slots are missing.
-    fn estimate(&self, model: &str) -> Duration {
+    /// How long a call of so many tokens that came now, or else the one that came last, has to wait, those before it included; zero where
+    /// only slots are missing.
+    fn estimate(&self, model: &str, newcomer: Option<u64>) -> Duration {
         let now = self.clock.monotonic();
         let mut state = self.lock();
         let (before, tokens) = {
             let lane = state.lane(model, now);
-            (lane.waiting.saturating_sub(1) as f64, lane.waiting_tokens)
+            match newcomer {
+                Some(tokens) => (lane.waiting as f64, lane.waiting_tokens.saturating_add(tokens)),
+                None => (lane.waiting.saturating_sub(1) as f64, lane.waiting_tokens),
+            }
         };
         let at = state.ready_at(model, tokens, now);
         let lane = state.models.get(model);
@@ -400,6 +374,37 @@ impl State {
             self.models.insert(model.to_owned(), Lane::new(now));
         }
         self.models.entry(model.to_owned()).or_insert_with(|| Lane::new(now))
+    }
+
+    /// Takes what a call needs, or says how long to wait before asking again.
+    fn take(&mut self, model: &str, tokens: u64, now: Duration) -> Result<Charged, Duration> {
+        let at = self.ready_at(model, tokens, now);
+        if at > now + ROUNDING {
+            return Err(at - now);
+        }
+        let mut charged = Charged::default();
+        if let Some(bucket) = &mut self.requests {
+            bucket.take(1.0, now);
+            charged.requests = bucket.full_at;
+        }
+        if let Some(bucket) = &mut self.tokens {
+            bucket.take(tokens as f64, now);
+            charged.tokens = bucket.full_at;
+        }
+        self.in_flight += 1;
+        let lane = self.lane(model, now);
+        lane.rate = lane.seen_rate(now) + 0.1;
+        lane.counted_at = now;
+        if let Some(bucket) = &mut lane.requests {
+            bucket.take(1.0, now);
+        }
+        if let Some(bucket) = &mut lane.tokens {
+            bucket.take(tokens as f64, now);
+        }
+        if let Some(cut) = &mut lane.cut {
+            cut.next = now + seconds(1.0 / cut.rate);
+        }
+        Ok(charged)
     }
 
     /// When a call conforms to everything but slots.

@@ -51,6 +51,26 @@ async fn without_limits_a_thousand_go_at_once() {
     assert_eq!(pacer.report("m").in_flight, 0);
 }
 
+/// Callers that come at the same moment on different threads: none is turned away for another's sake.
+#[test]
+fn where_there_is_room_nobody_is_refused() {
+    let clock = Arc::new(crate::clock::SystemClock::new());
+    let pacer = Pacer::new(PaceLimits::default().with_concurrency(8), clock);
+    std::thread::scope(|threads| {
+        for _ in 0..8 {
+            threads.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+                runtime.block_on(async {
+                    for _ in 0..5_000 {
+                        drop(go(&pacer, 1, NOW).await.expect("eight at once may go"));
+                    }
+                });
+            });
+        }
+    });
+    assert_eq!(pacer.report("m").in_flight, 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_in_vain() {
     let pacer = pacer(rate(1.0, 1));
