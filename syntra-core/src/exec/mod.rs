@@ -9,6 +9,7 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `execution` | what is carried out, and what comes out of it |
 //! | `run` | one execution from its plan to its end: [`execute`] |
 //! | `attempt` | one call from its beginning to its record and bill |
 //! | `action` | the failure taxonomy: one action for each kind |
@@ -27,6 +28,7 @@ mod attempt;
 mod cache;
 mod candidates;
 mod coalesce;
+mod execution;
 mod hedge;
 mod pacer;
 mod policy;
@@ -38,10 +40,11 @@ pub use admission::{Admission, AdmissionOptions, Admissions, KeyReport};
 pub use attempt::{AttemptRecord, CountTokens, Meter, OnDrop};
 pub use cache::{CacheHit, CachePlace, CacheScope, Meaning, ResponseCache, ResponseCacheOptions, SemanticCacheOptions};
 pub use coalesce::{CallKey, Coalescer};
+pub use execution::{Execution, ExecutionStream, ExecutionUpdate};
 pub use hedge::{HedgePolicy, Hedger};
 pub use pacer::{PaceLimits, PacePermit, PaceReport, Pacer};
 pub use policy::{Jitter, Recovery, RetryPolicy};
-pub use run::{Execution, ExecutionStream, ExecutionUpdate, execute};
+pub use run::execute;
 
 #[cfg(test)]
 mod outage_tests;

@@ -1,16 +1,16 @@
 //! Carrying a plan out: one call after another until the answer is whole.
 
 use super::action::{Action, action};
-use super::attempt::{Attempt, AttemptRecord, Begin, Common, Meter, OnDrop};
+use super::attempt::{Attempt, AttemptRecord, Begin, Common};
 use super::candidates::{Candidate, Candidates, Next};
+use super::execution::{Execution, ExecutionStream, ExecutionUpdate};
 use super::hedge::Hedger;
-use super::policy::{Jitter, Recovery, RetryPolicy};
+use super::policy::Recovery;
 use super::shown::{Shown, resumed};
-use super::{Admissions, CacheHit, CallKey, Coalescer, Meaning, ResponseCache};
-use crate::chat::{Event, EventStream, Request, Restart, Routed, Scope, Usage};
-use crate::clock::Clock;
+use super::{CacheHit, CallKey};
+use crate::chat::{Event, EventStream, Request, Restart, Routed, Usage};
 use crate::error::{Attempt as Tried, Error, ErrorKind, Phase, Result, Retry};
-use crate::router::{Intent, Plan, RouteOutcome, Target};
+use crate::router::{Intent, RouteOutcome, Target};
 use crate::transport::after;
 use futures::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use std::collections::VecDeque;
@@ -18,99 +18,49 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// What is to be carried out, and how.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Execution {
-    /// The targets in order.
-    pub plan: Plan,
-    /// On whose behalf; calls of different organisations are never shared.
-    pub scope: Scope,
-    /// Lets calls through to the providers.
-    pub admissions: Admissions,
-    /// Tokens that a call is expected to take, prompt and answer together; for the pace. Default 0.
-    pub estimated_tokens: u64,
-    /// The request; its model is set to each target's in turn.
-    pub request: Request,
-    /// The time, for stamps; waiting is tokio's.
-    pub clock: Arc<dyn Clock>,
-    /// Whether the answer is wanted as it comes. Default true.
-    pub streaming: bool,
-    /// Joins this with identical calls in flight. By default one that nobody else has.
-    pub coalescer: Coalescer,
-    /// Answers that were given before. `None`, the default: no cache.
-    pub cache: Option<ResponseCache>,
-    /// What the last message means, where it may be answered by meaning. `None`, the default: only the same request is.
-    pub question: Option<Meaning>,
-    /// How often and how patiently.
-    pub policy: RetryPolicy,
-    /// What happens when a stream fails after its reader has seen some of it.
-    pub recovery: Recovery,
-    /// The time that is left for everything: waits, calls and streaming. When it is over the execution ends in
-    /// [`ErrorKind::Timeout`] with code `turn_timeout`. `None`, the default: no limit.
-    pub deadline: Option<Duration>,
-    /// Calls a second target beside a slow first one. `None`, the default: never.
-    pub hedger: Option<Hedger>,
-    /// Counts tokens where a server does not say what a call consumed. `None`, the default: unknown stays unknown.
-    pub meter: Option<Meter>,
-    /// Is told of calls that were on their way when the execution was dropped.
-    pub on_drop: Option<OnDrop>,
-    /// Spreads retries.
-    pub jitter: Jitter,
-}
-
-impl Execution {
-    /// Carries out `plan` with `request` on behalf of `scope`, everything else at its default.
-    pub fn new(
-        plan: Plan,
-        scope: Scope,
-        admissions: impl Into<Admissions>,
-        request: Request,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        Self {
-            plan,
-            scope,
-            admissions: admissions.into(),
-            estimated_tokens: 0,
-            request,
-            clock,
-            streaming: true,
-            coalescer: Coalescer::new(),
-            cache: None,
-            question: None,
-            policy: RetryPolicy::default(),
-            recovery: Recovery::default(),
-            deadline: None,
-            hedger: None,
-            meter: None,
-            on_drop: None,
-            jitter: Jitter::default(),
-        }
-    }
-}
-
-/// What an execution yields.
-#[derive(Debug)]
-pub enum ExecutionUpdate {
-    /// An event of the answer, [`Event::Routed`] when a target was settled on, or [`Event::Restart`] before an answer that begins anew.
-    /// [`Event::Usage`] counts all calls so far, [`Event::Finish`] comes once.
-    Event(Event),
-    /// A call ended.
-    Attempt(AttemptRecord),
-}
-
-/// The updates of an execution; it ends after the last attempt's record or with an error. Dropping it cancels the call.
-pub type ExecutionStream = futures::stream::BoxStream<'static, Result<ExecutionUpdate>>;
-
 /// Carries out a plan.
 ///
 /// The targets are called in order, and what a failure leads to is said by [`action`](super::action()). While there is a target that
-/// was not tried nobody sleeps; when all have failed, the one that may be called again soonest is, within the [`RetryPolicy`].
+/// was not tried nobody sleeps; when all have failed, the one that may be called again soonest is, within the [`RetryPolicy`](super::RetryPolicy).
 ///
 /// Events are held until the first content: up to there a failure is unseen. After it, [`Recovery`] decides. Every call ends in one
 /// [`ExecutionUpdate::Attempt`], abandoned ones included, and the events' usage is the sum over all of them. The final error carries
 /// every attempt.
+///
+/// ```
+/// # tokio::runtime::Builder::new_current_thread().enable_time().build()?.block_on(async {
+/// use futures::StreamExt as _;
+/// use std::sync::Arc;
+/// use syntra_core::exec::{AdmissionOptions, Admissions, Execution, ExecutionUpdate, execute};
+/// use syntra_core::router::{Intent, Plan, Planned, Target};
+/// use syntra_core::testing::{Script, ScriptedProvider};
+/// use syntra_core::{Error, ErrorKind, Event, Message, Request, Scope, SystemClock};
+///
+/// // The first breaks off in the middle; the second can go on from what was shown.
+/// let line = Error::new(ErrorKind::Connection, "the line went dead");
+/// let first = ScriptedProvider::new("first", [Script::FailsAfter(vec![Event::Text { text: "Half ".into() }], line)]);
+/// let second = ScriptedProvider::new("second", [Script::text("and half.")]).resuming();
+/// let clock = Arc::new(SystemClock::new());
+/// let admissions = Admissions::new(vec![Arc::new(first), Arc::new(second)], AdmissionOptions::default(), clock.clone());
+/// let target = |name| Planned { target: Target::new(name, "m"), reason: "as planned".into() };
+/// let plan = Plan::new(vec![target("first"), target("second")], vec![], Intent::QaRetrieval, 1.0);
+/// let request = Request::new("", vec![Message::user("Say it")]);
+///
+/// let mut updates = execute(Execution::new(plan, Scope::local(), admissions, request, clock));
+/// let (mut text, mut calls) = (String::new(), Vec::new());
+/// while let Some(update) = updates.next().await {
+///     match update? {
+///         ExecutionUpdate::Event(Event::Text { text: more }) => text.push_str(&more),
+///         ExecutionUpdate::Event(_) => {}
+///         ExecutionUpdate::Attempt(record) => calls.push(record),
+///     }
+/// }
+/// assert_eq!(text, "Half and half.");
+/// assert_eq!(calls.iter().map(|call| call.error).collect::<Vec<_>>(), [Some(ErrorKind::Connection), None]);
+/// # Ok::<(), Error>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn execute(execution: Execution) -> ExecutionStream {
     let run = Run::new(execution);
     futures::stream::unfold(run, |mut run| async move { run.next().await.map(|update| (update, run)) }).boxed()
