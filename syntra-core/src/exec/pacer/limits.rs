@@ -39,7 +39,9 @@ impl PaceLimits {
     /// for providers that are not known 1, 2 and 3; for servers on one's own machine 4 in flight and no rate.
     pub fn classic(provider: &str) -> Self {
         let (rate, burst, concurrency) = match provider {
-            "openai" | "anthropic" | "gemini" | "google" | "openrouter" | "moonshot" | "kimi" => (Some(2.0), 5, 5),
+            "openai" | "openai-responses" | "anthropic" | "gemini" | "google" | "openrouter" | "moonshot" | "kimi" => {
+                (Some(2.0), 5, 5)
+            }
             "llama_cpp" | "llamacpp" | "llama.cpp" | "ollama" => (None, 5, 4),
             _ => (Some(1.0), 2, 3),
         };
