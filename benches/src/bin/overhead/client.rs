@@ -5,9 +5,13 @@ use serde_json::{Value, json};
 use std::error::Error;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use syntra_core::exec::{Admissions, Coalescer, Execution, ExecutionUpdate, execute};
 use syntra_core::memory::{MemoryType, NewMemory};
-use syntra_core::provider::{HttpProvider, Provider as _};
-use syntra_core::{Ask, Event, Message, Request, Scope, Syntra};
+use syntra_core::provider::{HttpProvider, Provider};
+use syntra_core::router::{
+    Catalogue, DefaultRouter, ModelInfo, RouteQuery, Router, RouterPreferences, Target, classify, cost,
+};
+use syntra_core::{Ask, Clock, Event, Message, Request, Scope, Syntra, SystemClock};
 
 type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
 
@@ -18,19 +22,33 @@ pub(crate) enum Layer {
     Bare,
     /// The adapter alone: encoding, deadlines, decoding into events.
     Adapter,
-    /// A turn without memory: routing, pacing, breaker, coalescing, accounting, trace.
+    /// Intent, plan, breaker, pace, coalescing, commit point, bill: all that stands between a question and the adapter.
+    Executed,
+    /// A turn without memory: that, with the context, the trace and the exchange saved in its thread.
     Turn,
     /// A turn that recalls from 1,000 memories, reads and writes its thread and remembers.
     Memory,
 }
 
 impl Layer {
-    pub(crate) const ALL: [Layer; 4] = [Layer::Bare, Layer::Adapter, Layer::Turn, Layer::Memory];
+    pub(crate) const ALL: [Layer; 5] = [Layer::Bare, Layer::Adapter, Layer::Executed, Layer::Turn, Layer::Memory];
+
+    /// Its name as an argument.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Self::Bare => "bare",
+            Self::Adapter => "adapter",
+            Self::Executed => "execute",
+            Self::Turn => "turn",
+            Self::Memory => "memory",
+        }
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Bare => "bare reqwest",
             Self::Adapter => "provider adapter",
+            Self::Executed => "routed and executed",
             Self::Turn => "turn, no memory",
             Self::Memory => "turn with memory",
         }
@@ -43,6 +61,12 @@ pub(crate) struct World {
     url: String,
     adapter: Arc<HttpProvider>,
     syntra: Syntra,
+    clock: Arc<dyn Clock>,
+    catalogue: Catalogue,
+    targets: Vec<Target>,
+    router: DefaultRouter,
+    admissions: Admissions,
+    coalescer: Coalescer,
 }
 
 const QUESTION: &str = "Which country is Lisbon in, and since when?";
@@ -56,30 +80,51 @@ impl World {
         let memories = (0..1_000)
             .map(|n| NewMemory::new(MemoryType::Semantic, format!("Fact {n}: town {} has {n} streets.", n * 7)));
         runtime.block_on(syntra.remember(&Scope::local(), memories.collect()))?;
-        let url = format!("{base}/chat/completions");
-        Ok(Self { bare: reqwest::Client::builder().no_proxy().build()?, url, adapter, syntra })
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let mut catalogue = Catalogue::builtin();
+        // A price, so that there is a bill.
+        let priced = catalogue.models().iter().find(|m| m.model == "gpt-4o-mini").cloned().ok_or("no model to copy")?;
+        let mut model: ModelInfo = priced;
+        (model.provider, model.model) = ("mock".into(), "mock".into());
+        catalogue.insert(model);
+        let providers: Vec<Arc<dyn Provider>> = vec![adapter.clone()];
+        Ok(Self {
+            bare: reqwest::Client::builder().no_proxy().build()?,
+            url: format!("{base}/chat/completions"),
+            adapter,
+            syntra,
+            targets: vec![Target::new("mock", "mock")],
+            router: DefaultRouter::new(catalogue.clone(), RouterPreferences::default(), clock.clone()),
+            admissions: Admissions::new(providers, Default::default(), clock.clone()),
+            coalescer: Coalescer::new(),
+            catalogue,
+            clock,
+        })
     }
 
-    /// `calls` calls, `concurrency` of them at once.
+    /// `calls` calls, `concurrency` of them at once, each a task of the runtime as a server would have it.
     pub(crate) async fn run(
-        &self,
+        self: &Arc<Self>,
         layer: Layer,
         streaming: bool,
         concurrency: usize,
         calls: usize,
     ) -> Result<(), Box<dyn Error>> {
-        let next = AtomicUsize::new(0);
-        let worker = || async {
+        let next = Arc::new(AtomicUsize::new(0));
+        let worker = |world: Arc<Self>, next: Arc<AtomicUsize>| async move {
             loop {
                 let n = next.fetch_add(1, Ordering::Relaxed);
                 if n >= calls {
                     return Outcome::Ok(());
                 }
-                self.call(layer, streaming, n).await?;
+                world.call(layer, streaming, n).await?;
             }
         };
-        let done = futures::future::join_all((0..concurrency).map(|_| worker())).await;
-        done.into_iter().collect::<Outcome>().map_err(|e| e.to_string().into())
+        let tasks: Vec<_> = (0..concurrency).map(|_| tokio::spawn(worker(self.clone(), next.clone()))).collect();
+        for task in tasks {
+            task.await?.map_err(|e| e.to_string())?;
+        }
+        Ok(())
     }
 
     async fn call(&self, layer: Layer, streaming: bool, n: usize) -> Outcome {
@@ -102,6 +147,7 @@ impl World {
                 }
                 if text == 0 { Err("no text".into()) } else { Ok(()) }
             }
+            Layer::Executed => self.executed(question, streaming).await,
             Layer::Turn | Layer::Memory => {
                 let memory = layer == Layer::Memory;
                 let ask = Ask::new(question).with_recall(memory).with_remember(memory);
@@ -120,6 +166,30 @@ impl World {
                 Ok(())
             }
         }
+    }
+
+    async fn executed(&self, question: String, streaming: bool) -> Outcome {
+        let guess = classify(&question, false, &[]);
+        let mut query = RouteQuery::new(question.as_str(), guess.intent);
+        query.input_tokens = 30;
+        let fleet = self.admissions.health().snapshot(&self.targets);
+        let plan = self.router.plan(&query, &fleet)?;
+        let request = Request::new("", vec![Message::system(SYSTEM), Message::user(question)]);
+        let mut execution = Execution::new(plan, Scope::local(), self.admissions.clone(), request, self.clock.clone());
+        execution.estimated_tokens = 500;
+        execution.streaming = streaming;
+        execution.coalescer = self.coalescer.clone();
+        let (mut updates, mut text, mut bill) = (execute(execution), 0, None);
+        while let Some(update) = updates.next().await {
+            match update? {
+                ExecutionUpdate::Event(Event::Text { text: more }) => text += more.len(),
+                ExecutionUpdate::Attempt(record) => {
+                    bill = cost(&*self.catalogue.get(&record.target.provider, &record.target.model)?, &record.usage);
+                }
+                ExecutionUpdate::Event(_) => {}
+            }
+        }
+        if text == 0 || bill.is_none() { Err("no text or no bill".into()) } else { Ok(()) }
     }
 
     /// What an application without a library writes: post, read, parse.

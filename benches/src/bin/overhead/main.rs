@@ -1,7 +1,7 @@
 //! What Syntra costs over a bare HTTP call to the same server: CPU and wall time of a call and of a stream event.
 //!
 //! ```text
-//! cargo run --release -p syntra-benches --bin overhead [-- ROUNDS [CALLS]]
+//! cargo run --release -p syntra-benches --bin overhead [-- ROUNDS [CALLS [LAYER,…]]]
 //! ```
 //!
 //! The server is this program again, as a process of its own, so that its time is not counted. The layers are measured in turn, round
@@ -16,6 +16,7 @@ use serde_json::json;
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How many calls are under way at once.
@@ -39,19 +40,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let number = |at: usize, default: usize| arguments.get(at).map_or(Ok(default), |a| a.parse());
     let (rounds, calls) = (number(0, 5)?.max(1), number(1, 2_000)?.max(1));
+    let layers = layers(arguments.get(2).map_or("bare,adapter,execute,turn,memory", String::as_str))?;
     let mut server =
         Command::new(std::env::current_exe()?).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
     BufReader::new(server.stdout.take().ok_or("the server has no output")?).read_line(&mut line)?;
-    let world = World::new(&format!("http://127.0.0.1:{}/v1", line.trim()))?;
-    let measured = measure(&world, rounds, calls);
+    let world = Arc::new(World::new(&format!("http://127.0.0.1:{}/v1", line.trim()))?);
+    let measured = measure(&world, &layers, rounds, calls);
     // Its standard input ends, and so does it.
     drop(server.stdin.take());
     server.wait()?;
     measured
 }
 
-fn measure(world: &World, rounds: usize, calls: usize) -> Result<(), Box<dyn Error>> {
+fn measure(world: &Arc<World>, layers: &[Layer], rounds: usize, calls: usize) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let mut out = Vec::new();
     println!("{calls} calls a run, {EVENTS} events a stream, median of {rounds} rounds; microseconds a call");
@@ -59,9 +61,9 @@ fn measure(world: &World, rounds: usize, calls: usize) -> Result<(), Box<dyn Err
         for concurrency in CONCURRENCY {
             // A stream is two hundred events: fewer of them are as exact.
             let calls = if streaming { calls / 4 } else { calls }.max(concurrency);
-            let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); Layer::ALL.len()];
+            let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); layers.len()];
             for round in 0..=rounds {
-                for (layer, costs) in Layer::ALL.iter().zip(&mut costs) {
+                for (layer, costs) in layers.iter().zip(&mut costs) {
                     let (cpu, wall) = (cpu_time::ProcessTime::now(), Instant::now());
                     runtime.block_on(world.run(*layer, streaming, concurrency, calls))?;
                     let a_call = |seconds: f64| seconds * 1e6 / calls as f64;
@@ -78,7 +80,7 @@ fn measure(world: &World, rounds: usize, calls: usize) -> Result<(), Box<dyn Err
                 if streaming { "   an event" } else { "" }
             );
             let bare = costs.first().map_or(0.0, |c| median(c, |c| c.cpu));
-            for (layer, costs) in Layer::ALL.iter().zip(&costs) {
+            for (layer, costs) in layers.iter().zip(&costs) {
                 let (cpu, wall) = (median(costs, |c| c.cpu), median(costs, |c| c.wall));
                 let over = cpu - bare;
                 let event = over / EVENTS as f64;
@@ -94,6 +96,12 @@ fn measure(world: &World, rounds: usize, calls: usize) -> Result<(), Box<dyn Err
     }
     println!("{}", json!({ "events": EVENTS, "calls": calls, "rounds": rounds, "rows": out }));
     Ok(())
+}
+
+fn layers(names: &str) -> Result<Vec<Layer>, String> {
+    let named = |name| Layer::ALL.into_iter().find(|layer| layer.key() == name);
+    let unknown = |name| format!("no layer {name:?}: use bare, adapter, execute, turn or memory");
+    names.split(',').map(|name| named(name).ok_or_else(|| unknown(name))).collect()
 }
 
 fn round1(x: f64) -> f64 {
