@@ -163,30 +163,47 @@ impl Flight {
     /// The event at `place`, when it is there; whoever waits for it drives the stream if nobody else does.
     async fn read(&self, place: usize) -> Option<Result<Event>> {
         loop {
-            // Registered before the log is read, so that no move between the two is missed.
+            if let Some(read) = self.logged(place) {
+                return read;
+            }
+            if self.drive(place).await {
+                continue;
+            }
+            // Somebody else drives and will hand over. Registered before both are tried again, so that no move between is missed.
             let moved = self.moved.notified();
             tokio::pin!(moved);
             moved.as_mut().enable();
-            {
-                let log = lock(&self.log);
-                match log.events.get(place) {
-                    Some(event) => return Some(event.clone()),
-                    None if log.ended => return None,
-                    None => {}
-                }
-            }
-            // Declared before the lock, so that it is dropped after it, also when this member is dropped while it waits: the others
-            // wake and find the lock free.
-            let hand_over = HandOver(&self.moved);
-            if let Ok(mut upstream) = self.upstream.try_lock() {
-                let item = AssertUnwindSafe(upstream.next()).catch_unwind().await;
-                self.write(item);
-            } else {
-                // Somebody else drives and will hand over; this member has nothing to hand.
-                std::mem::forget(hand_over);
+            if self.logged(place).is_none() && !self.drive(place).await {
                 moved.await;
             }
         }
+    }
+
+    /// The event at `place`, `None` after the end of the stream; nothing where it has not come yet.
+    fn logged(&self, place: usize) -> Option<Option<Result<Event>>> {
+        let log = lock(&self.log);
+        match log.events.get(place) {
+            Some(event) => Some(Some(event.clone())),
+            None => log.ended.then_some(None),
+        }
+    }
+
+    /// Drives the stream one event further, where nobody else does and there is nothing at `place` yet; false where somebody else does.
+    async fn drive(&self, place: usize) -> bool {
+        // Declared before the lock, so that it is dropped after it, also when this member is dropped while it waits: the others
+        // wake and find the lock free.
+        let hand_over = HandOver(&self.moved);
+        let Ok(mut upstream) = self.upstream.try_lock() else {
+            // This member has nothing to hand.
+            std::mem::forget(hand_over);
+            return false;
+        };
+        // Another may have driven between the look at the log and the lock.
+        if self.logged(place).is_none() {
+            let item = AssertUnwindSafe(upstream.next()).catch_unwind().await;
+            self.write(item);
+        }
+        true
     }
 
     fn write(&self, item: std::thread::Result<Option<Result<Event>>>) {

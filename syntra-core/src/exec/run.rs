@@ -62,7 +62,8 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn execute(execution: Execution) -> ExecutionStream {
-    let run = Run::new(execution);
+    // Boxed: the state would be moved with every update.
+    let run = Box::new(Run::new(execution));
     futures::stream::unfold(run, |mut run| async move { run.next().await.map(|update| (update, run)) }).boxed()
 }
 

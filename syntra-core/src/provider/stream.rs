@@ -77,7 +77,8 @@ impl Live {
     }
 
     pub(super) fn into_stream(self, sign: impl Fn(Error) -> Error + Send + 'static) -> EventStream {
-        futures::stream::unfold((self, sign), |(mut live, sign)| async move {
+        // Boxed: the state would be moved with every event.
+        futures::stream::unfold((Box::new(self), sign), |(mut live, sign)| async move {
             let item = live.next().await?.map_err(&sign);
             Some((item, (live, sign)))
         })
