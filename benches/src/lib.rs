@@ -1,1 +1,3 @@
 //! What the evaluations and benches share.
+
+pub mod recall_set;

@@ -2,7 +2,7 @@
 
 use super::top::TopK;
 use rustc_hash::FxHashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// The two constants of BM25.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,6 +57,24 @@ pub(crate) struct Posting {
     pub(crate) tf: f32,
 }
 
+/// What can add less than this share of the best score does not make a candidate.
+const NEGLIGIBLE: f32 = 1e-3;
+/// Score sheets that are kept for the next questions.
+const MOST_SHEETS: usize = 4;
+
+/// The most that a term's postings reach: what was inserted; a removal leaves it, which makes it an over-estimate.
+#[derive(Clone, Copy, Debug)]
+struct Reach {
+    tf: f32,
+    length: f32,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { tf: 0.0, length: f32::INFINITY }
+    }
+}
+
 /// An inverted index over slots (small numbers that stand for documents), with the forward lists that exact removal needs.
 #[derive(Debug, Default)]
 pub(crate) struct Bm25Index {
@@ -64,6 +82,10 @@ pub(crate) struct Bm25Index {
     words: Vec<Option<Arc<str>>>,
     free: Vec<u32>,
     postings: Vec<Vec<Posting>>,
+    /// The highest count and the shortest document of each term.
+    reach: Vec<Reach>,
+    /// Scores by slot, all zero, taken and given back by each question: none is made anew for it.
+    sheets: Mutex<Vec<Vec<f32>>>,
     forward: Vec<Box<[(u32, f32)]>>,
     lengths: Vec<f32>,
     live: usize,
@@ -127,6 +149,10 @@ impl Bm25Index {
             if let Some(list) = self.postings.get_mut(term as usize) {
                 let at = list.partition_point(|p| p.slot < slot);
                 list.insert(at, Posting { slot, tf });
+                if let Some(reach) = self.reach.get_mut(term as usize) {
+                    reach.tf = reach.tf.max(tf);
+                    reach.length = reach.length.min(length);
+                }
             }
         }
         let slot = slot as usize;
@@ -152,6 +178,9 @@ impl Bm25Index {
             }
             if list.is_empty() {
                 *list = Vec::new();
+                if let Some(reach) = self.reach.get_mut(term as usize) {
+                    *reach = Reach::default();
+                }
                 if let Some(word) = self.words.get_mut(term as usize).and_then(Option::take) {
                     self.vocabulary.remove(&word);
                     self.free.push(term);
@@ -183,6 +212,7 @@ impl Bm25Index {
             None => {
                 self.words.push(Some(Arc::clone(&name)));
                 self.postings.push(Vec::new());
+                self.reach.push(Reach::default());
                 (self.words.len() - 1) as u32
             }
         };
@@ -218,42 +248,71 @@ impl Bm25Index {
         counts
     }
 
-    /// The `limit` best documents of those that `keep` lets through, best first, ties by slot: exact, though not every posting of
-    /// every term is read. Terms go from the rarest to the commonest; when what the rest can add at the most is less than the
-    /// last of the best has already, no new document can come in, and only those that are in are scored further.
+    /// The `limit` best documents of those that `keep` lets through, best first, ties by slot. Their scores are exact, though not
+    /// every posting of every term is read. Terms go from the rarest to the commonest; when what the rest can add at the most is
+    /// less than the last of the best has already, no new document can come in, and only those that are in are scored further.
+    /// Nor can one come in that would have less than a thousandth of the best score: what the commonest words of all alone would
+    /// bring is no answer, and to read their postings would cost more than all the rest.
     pub(crate) fn best(&self, terms: &[QueryTerm], limit: usize, keep: &dyn Fn(u32) -> bool) -> Vec<(u32, f32)> {
+        if terms.is_empty() || limit == 0 {
+            return Vec::new();
+        }
+        let mut scores = self.sheets.lock().ok().and_then(|mut sheets| sheets.pop()).unwrap_or_default();
+        scores.resize(self.lengths.len().max(scores.len()), 0.0);
+        let mut touched: Vec<u32> = Vec::new();
+        let best = self.score(terms, limit, keep, &mut scores, &mut touched);
+        for slot in touched {
+            if let Some(score) = scores.get_mut(slot as usize) {
+                *score = 0.0;
+            }
+        }
+        if let Ok(mut sheets) = self.sheets.lock()
+            && sheets.len() < MOST_SHEETS
+        {
+            sheets.push(scores);
+        }
+        best
+    }
+
+    /// [`Bm25Index::best`] on a sheet of zeros; every slot whose score it sets is in `touched`.
+    fn score(
+        &self,
+        terms: &[QueryTerm],
+        limit: usize,
+        keep: &dyn Fn(u32) -> bool,
+        scores: &mut [f32],
+        touched: &mut Vec<u32>,
+    ) -> Vec<(u32, f32)> {
         let params = Bm25Params::default();
         let average = self.average();
         let per_length = if average > 0.0 { params.k1 * params.b / average } else { 0.0 };
         let constant = if average > 0.0 { params.k1 * (1.0 - params.b) } else { params.k1 };
+        let weight = |t: &QueryTerm| t.idf * (params.k1 + 1.0);
+        // The most that a term can add: its highest count in its shortest document. A little more, for the sums are rounded.
+        let bound = |t: &QueryTerm| {
+            let reach = self.reach.get(t.term as usize).copied().unwrap_or_default();
+            let length = if reach.length.is_finite() { reach.length } else { 0.0 };
+            1.001 * weight(t) * reach.tf / (reach.tf + constant + per_length * length)
+        };
         let mut terms = terms.to_vec();
         terms.sort_by(|a, b| b.idf.total_cmp(&a.idf).then(a.term.cmp(&b.term)));
-        let mut left: f32 = terms.iter().map(|t| t.idf * (params.k1 + 1.0)).sum();
-        let mut scores = vec![0.0f32; self.lengths.len()];
-        let mut touched: Vec<u32> = Vec::new();
-        let mut closed = false;
+        let mut left: f32 = terms.iter().map(bound).sum();
+        // Those that may be among the best, once no other can come in.
+        let mut closed: Option<Vec<u32>> = None;
         for t in &terms {
-            if !closed && touched.len() > limit && limit > 0 {
-                let mut held: Vec<f32> = touched.iter().filter_map(|s| scores.get(*s as usize).copied()).collect();
-                let (_, worst, _) = held.select_nth_unstable_by(limit - 1, |a, b| b.total_cmp(a));
-                // The sum of the bounds is rounded: a little more than it is certain.
-                if *worst > left * 1.001 {
-                    closed = true;
-                    let floor = *worst - left * 1.001;
-                    touched.retain(|s| scores.get(*s as usize).is_some_and(|score| *score >= floor));
-                    touched.sort_unstable();
-                }
+            if closed.is_none() && !touched.is_empty() {
+                closed = close(scores, touched, limit, left);
             }
-            left -= t.idf * (params.k1 + 1.0);
-            let weight = t.idf * (params.k1 + 1.0);
-            if closed {
-                for (slot, tf) in touched.iter().zip(self.counts(&touched, std::slice::from_ref(t))) {
+            left -= bound(t);
+            if let Some(slots) = &closed {
+                for (slot, tf) in slots.iter().zip(self.counts(slots, std::slice::from_ref(t))) {
                     if let Some(score) = scores.get_mut(*slot as usize) {
-                        *score += weight * tf / (tf + constant + per_length * self.length(*slot));
+                        *score += weight(t) * tf / (tf + constant + per_length * self.length(*slot));
                     }
                 }
                 continue;
             }
+            let weight = weight(t);
             for p in self.postings(t.term) {
                 let slot = p.slot as usize;
                 let (Some(score), Some(length)) = (scores.get_mut(slot), self.lengths.get(slot)) else { continue };
@@ -267,8 +326,8 @@ impl Bm25Index {
             }
         }
         let mut top = TopK::new(limit);
-        for slot in touched {
-            top.push(slot, scores.get(slot as usize).copied().unwrap_or(0.0));
+        for slot in closed.as_deref().unwrap_or(touched) {
+            top.push(*slot, scores.get(*slot as usize).copied().unwrap_or(0.0));
         }
         top.into_sorted()
     }
@@ -277,13 +336,48 @@ impl Bm25Index {
         let words: usize = self.words.iter().flatten().map(|w| w.len() + 16 + 24).sum();
         let postings: usize = self.postings.iter().map(|p| p.capacity() * 8 + 24).sum();
         let forward: usize = self.forward.iter().map(|f| f.len() * 8 + 16).sum();
-        words + postings + forward + self.lengths.capacity() * 4
+        words + postings + forward + self.reach.capacity() * 8 + self.lengths.capacity() * 4
     }
+}
+
+/// Those of `touched`, in order, that may still be among the `limit` best when no other document can reach as much as they have or
+/// would have a share of the best score worth naming: `left` is the most that the terms to come can add. `None` where one can.
+fn close(scores: &[f32], touched: &[u32], limit: usize, left: f32) -> Option<Vec<u32>> {
+    let mut held: Vec<f32> = touched.iter().filter_map(|s| scores.get(*s as usize).copied()).collect();
+    let best = held.iter().fold(0.0f32, |a, b| a.max(*b));
+    let mut floor = 0.0;
+    if held.len() > limit {
+        let (_, worst, _) = held.select_nth_unstable_by(limit - 1, |a, b| b.total_cmp(a));
+        floor = *worst - left;
+    }
+    if floor <= 0.0 && left > NEGLIGIBLE * best {
+        return None;
+    }
+    let mut slots: Vec<u32> =
+        touched.iter().copied().filter(|s| scores.get(*s as usize).is_some_and(|score| *score >= floor)).collect();
+    slots.sort_unstable();
+    Some(slots)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_every_document_says_makes_no_candidate_beside_a_rare_word() {
+        let mut index = Bm25Index::default();
+        for slot in 0..3_000u32 {
+            let rare = format!("n{}", slot / 3);
+            index.insert(slot, &[("item", 1.0), ("talk", 1.0), (&rare, 1.0)]);
+        }
+        let ask = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
+            index.best(&index.lookup(&words), 150, &|_| true)
+        };
+        let found = ask(&["talk", "item", "n7"]);
+        assert_eq!(found.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [21, 22, 23]);
+        assert_eq!(ask(&["talk", "item"]).len(), 150, "alone they are all there is");
+    }
 
     proptest::proptest! {
         /// Leaving out what cannot be among the best leaves out nothing that is.
@@ -316,10 +410,36 @@ mod tests {
                 (0..documents.len() as u32).filter(|s| keep(*s)).map(score).filter(|score| *score > 0.0).collect();
             all.sort_by(|a, b| b.total_cmp(a));
             all.truncate(limit);
-            proptest::prop_assert_eq!(best.len(), all.len());
+            // What would have less than a thousandth of the best may be left out.
+            let least = NEGLIGIBLE * all.first().copied().unwrap_or_default();
+            proptest::prop_assert!(best.len() <= all.len() && all.iter().skip(best.len()).all(|score| *score < least));
+            // The sheet of scores is clean again.
+            proptest::prop_assert_eq!(&index.best(&terms, limit, &keep), &best);
             for ((slot, found), expected) in best.iter().zip(&all) {
                 proptest::prop_assert!((found - expected).abs() < 1e-4, "{} is not {}", found, expected);
                 proptest::prop_assert!((found - score(*slot)).abs() < 1e-4);
+            }
+
+            // Neither does a removal, which leaves the bounds higher than they need be.
+            for slot in (0..documents.len() as u32).step_by(4) {
+                index.remove(slot);
+            }
+            let terms = index.lookup(&asked);
+            let found = index.best(&terms, limit, &keep);
+            let score = |slot: u32| -> f32 {
+                let saturated = |t: &QueryTerm| {
+                    Bm25Params::default().saturate(index.tf(slot, t.term), index.length(slot), index.average())
+                };
+                terms.iter().map(|t| t.idf * saturated(t)).sum()
+            };
+            let mut all: Vec<f32> =
+                (0..documents.len() as u32).filter(|s| keep(*s)).map(score).filter(|score| *score > 0.0).collect();
+            all.sort_by(|a, b| b.total_cmp(a));
+            all.truncate(limit);
+            let least = NEGLIGIBLE * all.first().copied().unwrap_or_default();
+            proptest::prop_assert!(found.len() <= all.len() && all.iter().skip(found.len()).all(|score| *score < least));
+            for ((_, found), expected) in found.iter().zip(&all) {
+                proptest::prop_assert!((found - expected).abs() < 1e-4, "{} is not {}", found, expected);
             }
 
             let slots: Vec<u32> = (0..documents.len() as u32).step_by(3).collect();

@@ -25,9 +25,15 @@ impl TopK {
         }
     }
 
+    /// Whether a push of it may change what is kept; asked before what costs more than the score.
+    #[inline]
+    pub(crate) fn takes(&self, key: u32, score: f32) -> bool {
+        !(score < self.floor.1 || (score == self.floor.1 && key > self.floor.0) || self.limit == 0)
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, key: u32, score: f32) {
-        if score < self.floor.1 || (score == self.floor.1 && key > self.floor.0) || self.limit == 0 {
+        if !self.takes(key, score) {
             return;
         }
         self.held.push((key, score));
@@ -43,6 +49,12 @@ impl TopK {
         let (_, worst, _) = self.held.select_nth_unstable_by(self.limit - 1, order);
         self.floor = *worst;
         self.held.truncate(self.limit);
+    }
+
+    /// In no order.
+    pub(crate) fn into_best(mut self) -> Vec<(u32, f32)> {
+        self.halve();
+        self.held
     }
 
     /// Best first.

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::RwLock;
 
 /// Documents that go into a partition while searches wait.
-const CHUNK: usize = 64;
+const CHUNK: usize = 16;
 
 /// What a write did to the rows of a scope.
 pub(super) struct Change {

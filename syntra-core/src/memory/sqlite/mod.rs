@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use std::sync::Arc;
 use write::{Model, Write, prepare};
 
-/// A batch larger than this is checked off the runtime's threads.
+/// A batch larger than this is checked, or read, off the runtime's threads.
 const SMALL: usize = 32;
 
 /// A [`MemoryStore`] over a [`Database`], which it may share with other stores and other processes.
@@ -99,6 +99,13 @@ impl SqliteMemoryStore {
             }
         }
         let guard = Arc::clone(&slot.sync).lock_owned().await;
+        // Whoever held it may have brought the index to where the file is.
+        if let Some(now) = self.database.peek(|connection| index::revision(connection, scope)) {
+            let index = slot.index.read().await;
+            if index.revision == Some(now) {
+                return Ok(search(&index.partition));
+            }
+        }
         let (slot_, scope_, model, indexes) = (slot.clone(), scope.clone(), self.model.clone(), self.indexes.clone());
         self.database
             .read(move |connection| {
@@ -206,6 +213,11 @@ impl MemoryStore for SqliteMemoryStore {
     }
 
     async fn get(&self, scope: &Scope, ids: &[String]) -> Result<Vec<Memory>> {
+        if ids.len() <= SMALL
+            && let Some(memories) = self.database.read_here(|connection| read::get(connection, scope, ids))
+        {
+            return memories;
+        }
         let (scope, ids) = (scope.clone(), ids.to_vec());
         self.database.read(move |connection| read::get(connection, &scope, &ids)).await
     }

@@ -2,6 +2,7 @@
 
 use super::Partition;
 use crate::chat::Role;
+use crate::search::vector::dot;
 use rustc_hash::FxHashMap;
 
 #[derive(Debug, Default)]
@@ -13,6 +14,8 @@ pub(super) struct Conversation {
     pub(super) length: f64,
     /// How many of them an assistant said.
     pub(super) assistant: u32,
+    /// For each place the cosines of its document with the one before it and the one before that; 0 where either has no vector.
+    pub(super) near: Vec<[f32; 2]>,
 }
 
 impl Conversation {
@@ -23,7 +26,7 @@ impl Conversation {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.slots.capacity() * 4 + self.terms.capacity() * 9 + 64
+        self.slots.capacity() * 4 + self.near.capacity() * 8 + self.terms.capacity() * 9 + 64
     }
 }
 
@@ -43,7 +46,10 @@ impl Partition {
     pub(super) fn join(&mut self, conversation: u32, slot: u32, position: Option<u32>, role: Option<Role>) {
         let Some(of) = self.conversations.get_mut(conversation as usize) else { return };
         let at = position.map_or(of.slots.len(), |p| (p as usize).min(of.slots.len()));
+        self.in_conversations.0 += usize::from(of.slots.is_empty());
+        self.in_conversations.1 += f64::from(self.words.length(slot));
         of.slots.insert(at, slot);
+        of.near.insert(at, [0.0; 2]);
         of.length += f64::from(self.words.length(slot));
         of.assistant += u32::from(role == Some(Role::Assistant));
         for &(term, tf) in self.words.terms_of(slot) {
@@ -64,6 +70,8 @@ impl Partition {
             return;
         }
         of.slots.remove(at);
+        of.near.remove(at);
+        self.in_conversations.1 -= f64::from(self.words.length(slot));
         of.length -= f64::from(self.words.length(slot));
         of.assistant -= u32::from(role == Some(Role::Assistant) && of.assistant > 0);
         for &(term, tf) in self.words.terms_of(slot) {
@@ -81,6 +89,10 @@ impl Partition {
         }
         if of.slots.is_empty() {
             of.length = 0.0;
+            self.in_conversations.0 -= 1;
+            if self.in_conversations.0 == 0 {
+                self.in_conversations.1 = 0.0;
+            }
         }
         self.renumber(conversation, at);
     }
@@ -90,6 +102,25 @@ impl Partition {
         for (position, slot) in of.slots.iter().enumerate().skip(from) {
             if let Some(Some(doc)) = self.slots.get_mut(*slot as usize) {
                 doc.position = position as u32;
+            }
+        }
+        self.compare_near(conversation, from);
+    }
+
+    /// Compares the document at `at`, and the two after it, with the two before each.
+    fn compare_near(&mut self, conversation: u32, at: usize) {
+        let vectors = &self.vectors;
+        let Some(of) = self.conversations.get_mut(conversation as usize) else { return };
+        let cosine = |a: Option<&u32>, b: Option<&u32>| match (a, b) {
+            (Some(a), Some(b)) => vectors.get(*a).zip(vectors.get(*b)).map_or(0.0, |(a, b)| dot(a, b)),
+            _ => 0.0,
+        };
+        for place in at..(at + 3).min(of.slots.len()) {
+            let own = of.slots.get(place);
+            let before = |by: usize| place.checked_sub(by).and_then(|p| of.slots.get(p));
+            let near = [cosine(own, before(1)), cosine(own, before(2))];
+            if let Some(held) = of.near.get_mut(place) {
+                *held = near;
             }
         }
     }

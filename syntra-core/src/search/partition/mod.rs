@@ -29,7 +29,7 @@ use std::time::Duration;
 
 /// From how many vectors on a graph is kept beside the exact scan, see `docs/ranking.md`: a scan of fewer is as quick, never wrong
 /// and costs nothing to build.
-const GRAPH_FROM: usize = 200_000;
+const GRAPH_FROM: usize = 2_000_000;
 
 /// The indexes over the memories of one user.
 ///
@@ -67,6 +67,8 @@ pub struct Partition {
     graph: EntityGraph,
     conversations: Vec<Conversation>,
     conversation_ids: FxHashMap<Box<str>, u32>,
+    /// How many conversations hold something, and the length of them all.
+    in_conversations: (usize, f64),
     /// In how many conversations a term occurs.
     conversation_df: FxHashMap<u32, u32>,
     /// By time: all documents, and those of the profile.
@@ -108,6 +110,7 @@ impl Partition {
             graph: EntityGraph::default(),
             conversations: Vec::new(),
             conversation_ids: FxHashMap::default(),
+            in_conversations: (0, 0.0),
             conversation_df: FxHashMap::default(),
             newest: BTreeSet::new(),
             profile: BTreeSet::new(),

@@ -23,9 +23,10 @@ struct Context<'a> {
     topics: Vec<Vec<Option<u32>>>,
     conversation_terms: Vec<QueryTerm>,
     conversation_average: f32,
-    /// The slots whose terms are counted, in order, and a row of counts (one a term of the question) for each.
-    counted: Vec<u32>,
+    /// A row of counts, one a term of the question, for each slot that is looked at.
     counts: Vec<f32>,
+    /// The cosine of each of those slots with the question; not a number where there is no vector.
+    cosines: Vec<f32>,
 }
 
 pub(super) fn compute(partition: &Partition, ids: &[String], query: &SearchQuery<'_>) -> Vec<Candidate> {
@@ -44,24 +45,30 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
         return slots.iter().map(|_| None).collect();
     };
     let mut context = Context::new(partition, query, &found);
-    let mut needed: Vec<u32> = Vec::with_capacity(slots.len() * 3);
-    for slot in slots {
-        if let Some(doc) = partition.document(*slot) {
-            needed.extend(context.window(*slot, doc).into_iter().flatten().flatten().chain([*slot]));
-        }
-    }
+    let documents: Vec<(u32, Option<&Document>)> =
+        slots.iter().map(|slot| (*slot, partition.document(*slot))).collect();
+    let windows: Vec<Option<[Option<u32>; 2]>> =
+        documents.iter().map(|(_, doc)| doc.and_then(|d| context.beside(d))).collect();
+    let beside = windows.iter().flatten().flatten().flatten();
+    let mut needed: Vec<u32> = slots.iter().chain(beside).copied().collect();
     needed.sort_unstable();
     needed.dedup();
     context.counts = partition.words.counts(&needed, &found.terms);
-    context.counted = needed;
+    if let Some(query) = &context.vector {
+        let cosine = |slot: &u32| partition.vectors.get(*slot).map_or(f32::NAN, |vector| dot(query, vector));
+        context.cosines = needed.iter().map(cosine).collect();
+    }
 
     let mut conversations: FxHashMap<u32, f32> = FxHashMap::default();
-    let mut sum = vec![0.0f32; partition.dimensions];
-    let mut signals_of = |slot: u32| {
-        let doc = partition.document(slot)?;
+    let place = |slot: u32| needed.binary_search(&slot).ok().map(|row| Place { slot, row });
+    let mut signals_of = |slot: u32, doc: &Document, beside: &Option<[Option<u32>; 2]>| {
+        let own = place(slot)?;
         let mut signals = Signals::new();
-        context.relevance(slot, doc, &mut signals);
-        context.neighbours(slot, doc, &mut signals, &mut sum);
+        context.relevance(own, doc, &mut signals);
+        if let Some([before, after]) = beside {
+            let window = [Some(own), before.and_then(place), after.and_then(place)];
+            context.neighbours(&window, doc, &mut signals);
+        }
         if let Some(conversation) = doc.conversation
             && partition.conversations.get(conversation as usize).is_some_and(|c| c.slots.len() > 1)
         {
@@ -71,7 +78,14 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
         context.nature(doc, &mut signals);
         Some(signals)
     };
-    slots.iter().map(|slot| signals_of(*slot)).collect()
+    documents.iter().zip(&windows).map(|((slot, doc), beside)| signals_of(*slot, (*doc)?, beside)).collect()
+}
+
+/// A slot, and its row in the counts and cosines of the context.
+#[derive(Clone, Copy)]
+struct Place {
+    slot: u32,
+    row: usize,
 }
 
 impl<'a> Context<'a> {
@@ -90,8 +104,7 @@ impl<'a> Context<'a> {
         };
         let exact = terms_of(&query.analysis.exact);
         let topics = if query.topics { terms_of(&query.analysis.keywords) } else { Vec::new() };
-        let conversations = partition.conversations.iter().filter(|c| !c.slots.is_empty());
-        let (count, length) = conversations.fold((0usize, 0.0), |(n, l), c| (n + 1, l + c.length));
+        let (count, length) = partition.in_conversations;
         let conversation_terms = found
             .terms
             .iter()
@@ -111,39 +124,43 @@ impl<'a> Context<'a> {
             topics,
             conversation_terms,
             conversation_average,
-            counted: Vec::new(),
             counts: Vec::new(),
+            cosines: Vec::new(),
         }
     }
 
-    /// How often each term of the question occurs in `slot`.
-    fn row(&self, slot: u32) -> &[f32] {
+    /// How often each term of the question occurs there.
+    fn counts(&self, at: Place) -> &[f32] {
         let width = self.found.terms.len();
-        let row = self.counted.binary_search(&slot).ok().map(|at| at * width);
-        row.and_then(|from| self.counts.get(from..from + width)).unwrap_or(&[])
+        self.counts.get(at.row * width..(at.row + 1) * width).unwrap_or(&[])
     }
 
-    /// The document before, the document and the one after, where neighbours are context for each other.
-    fn window(&self, slot: u32, doc: &Document) -> Option<[Option<u32>; 3]> {
+    /// The cosine with the question.
+    fn cosine(&self, at: Place) -> Option<f32> {
+        self.cosines.get(at.row).copied().filter(|cosine| !cosine.is_nan())
+    }
+
+    /// The document before and the one after, where neighbours are context for each other.
+    fn beside(&self, doc: &Document) -> Option<[Option<u32>; 2]> {
         let conversation = doc.conversation?;
         let neighbourly = self.partition.conversations.get(conversation as usize).is_some_and(|c| c.neighbourly());
-        let beside = |offset| self.partition.neighbour(conversation, doc.position, offset);
-        neighbourly.then(|| [Some(slot), beside(-1), beside(1)])
+        neighbourly.then(|| [-1, 1].map(|offset| self.partition.neighbour(conversation, doc.position, offset)))
     }
 
     /// Words, vector, entities and exact strings of the document itself.
-    fn relevance(&self, slot: u32, doc: &Document, signals: &mut Signals) {
+    fn relevance(&self, at: Place, doc: &Document, signals: &mut Signals) {
+        let slot = at.slot;
         let words = &self.partition.words;
         if !self.found.terms.is_empty() {
-            let (row, length, average) = (self.row(slot), words.length(slot), words.average());
+            let (row, length, average) = (self.counts(at), words.length(slot), words.average());
             let score = |params: Bm25Params| -> f32 {
                 self.found.terms.iter().zip(row).map(|(t, tf)| t.idf * params.saturate(*tf, length, average)).sum()
             };
             signals.set(Signal::Keyword, score(Bm25Params::default()));
             signals.set(Signal::ClassicKeyword, score(Bm25Params::CLASSIC));
         }
-        if let (Some(query), Some(vector)) = (&self.vector, self.partition.vectors.get(slot)) {
-            signals.set(Signal::Vector, dot(query, vector));
+        if let Some(cosine) = self.cosine(at) {
+            signals.set(Signal::Vector, cosine);
         }
         if let Some(gain) = self.found.graph.get(&slot) {
             signals.set(Signal::Graph, *gain);
@@ -165,29 +182,32 @@ impl<'a> Context<'a> {
     }
 
     /// The text of the one before, this one and the one after, as one.
-    fn neighbours(&self, slot: u32, doc: &Document, signals: &mut Signals, sum: &mut [f32]) {
-        let Some(window) = self.window(slot, doc) else { return };
+    fn neighbours(&self, window: &[Option<Place>; 3], doc: &Document, signals: &mut Signals) {
         let words = &self.partition.words;
         if !self.found.terms.is_empty() {
-            let length: f32 = window.iter().flatten().map(|s| words.length(*s)).sum();
+            let length: f32 = window.iter().flatten().map(|at| words.length(at.slot)).sum();
             let average = 3.0 * words.average();
-            let rows = window.map(|slot| slot.map_or(&[][..], |slot| self.row(slot)));
+            let rows = window.map(|at| at.map_or(&[][..], |at| self.counts(at)));
             let score = self.found.terms.iter().enumerate().map(|(at, t)| {
                 let tf: f32 = rows.iter().filter_map(|row| row.get(at)).sum();
                 t.idf * Bm25Params::default().saturate(tf, length, average)
             });
             signals.set(Signal::WindowKeyword, score.sum());
         }
-        if let Some(query) = &self.vector {
-            sum.fill(0.0);
-            for vector in window.iter().flatten().filter_map(|s| self.partition.vectors.get(*s)) {
-                for (total, x) in sum.iter_mut().zip(vector) {
-                    *total += x;
-                }
-            }
-            let norm = dot(sum, sum).sqrt();
-            if norm > 1e-6 {
-                signals.set(Signal::WindowVector, dot(query, sum) / norm);
+        // The cosine with the sum of the three: the sum of the cosines over the length of the sum, for which those of the three
+        // with each other are kept.
+        let cosines = window.map(|at| at.and_then(|at| self.cosine(at)));
+        let there = cosines.iter().flatten().count();
+        if there > 0 {
+            let near = |offset: u32| {
+                let conversation = self.partition.conversations.get(doc.conversation? as usize)?;
+                conversation.near.get((doc.position + offset) as usize).copied()
+            };
+            let [with_before, _] = near(0).unwrap_or_default();
+            let [with_after, across] = near(1).unwrap_or_default();
+            let norm = (there as f32 + 2.0 * (with_before + with_after + across)).max(0.0).sqrt();
+            if norm > 1e-3 {
+                signals.set(Signal::WindowVector, cosines.iter().flatten().sum::<f32>() / norm);
             }
         }
     }

@@ -1,34 +1,107 @@
-//! The inner loops, written so that the compiler makes SIMD code of them on every target, without `unsafe`.
+//! The inner loops of the vector scan, for what the processor at hand can do: AVX-512 (with VNNI and VPOPCNTDQ), AVX2 or NEON,
+//! chosen once a call, and portable code of the same result everywhere else.
+//!
+//! The one file of the crate with `unsafe` in it. Two things need it: calling a function that is compiled for instructions which
+//! the processor may lack (each is called after asking for exactly those), and reading a register's width from a slice (each read
+//! is of a chunk whose length the type guarantees).
+#![allow(unsafe_code)]
 
-/// The dot product of two vectors; the shorter length counts.
+/// The dot product of two vectors; the shorter length counts. Which instructions add it up decides its last bits.
+#[inline]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0f32; 16];
-    let (a16, a_rest) = a.as_chunks::<16>();
-    let (b16, b_rest) = b.as_chunks::<16>();
-    for (x, y) in a16.iter().zip(b16) {
-        for i in 0..16 {
-            lanes[i] += x[i] * y[i];
+    let n = a.len().min(b.len());
+    let (a, b) = (a.get(..n).unwrap_or(a), b.get(..n).unwrap_or(b));
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") {
+            // SAFETY: AVX-512F is there.
+            return unsafe { x86::dot_avx512(a, b) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            // SAFETY: AVX2 and FMA are there.
+            return unsafe { x86::dot_avx2(a, b) };
         }
     }
-    let mut sum: f32 = lanes.iter().sum();
-    if a16.len() == b16.len() {
-        sum += a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>();
+    #[cfg(target_arch = "aarch64")]
+    if std::arch::is_aarch64_feature_detected!("neon") {
+        // SAFETY: NEON is there.
+        return unsafe { arm::dot_neon(a, b) };
     }
-    sum
+    portable::dot(a, b)
 }
 
-/// The dot product of two vectors of small whole numbers; at most 2^16 of them, so that the sum cannot overflow.
-pub(crate) fn dot_i8(a: &[i8], b: &[i16]) -> i32 {
-    // A plain sum over a block of a known length is what the compiler knows to widen, multiply and add in pairs; the same written
-    // out in lanes is four times slower.
-    let (a32, a_rest) = a.as_chunks::<32>();
-    let (b32, b_rest) = b.as_chunks::<32>();
-    let mut sum = 0i32;
-    for (x, y) in a32.iter().zip(b32) {
-        sum += x.iter().zip(y).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum::<i32>();
+/// The dot product of two vectors of small whole numbers of the same length, exactly; at most 2^16 of them, none of them -128, so
+/// that no sum overflows. `sum` is that of `b`.
+#[inline]
+pub(crate) fn dot_i8(a: &[i8], b: &[i8], sum: i32) -> i32 {
+    let n = a.len().min(b.len());
+    let (a, b) = (a.get(..n).unwrap_or(a), b.get(..n).unwrap_or(b));
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512bw") {
+            // SAFETY: AVX-512 VNNI and BW (and with them F) are there.
+            return unsafe { x86::dot_i8_vnni(a, b, sum) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: AVX2 is there.
+            return unsafe { x86::dot_i8_avx2(a, b) };
+        }
     }
-    sum += a_rest.iter().zip(b_rest).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum::<i32>();
-    sum
+    #[cfg(target_arch = "aarch64")]
+    if std::arch::is_aarch64_feature_detected!("neon") {
+        // SAFETY: NEON is there.
+        return unsafe { arm::dot_i8_neon(a, b) };
+    }
+    let _ = sum;
+    portable::dot_i8(a, b)
+}
+
+/// [`dot_i8`] of each row of `rows` (of `length` numbers each, as many as `b` has), handed to `found` with the row's number.
+#[inline]
+pub(crate) fn scan_i8(rows: &[i8], length: usize, b: &[i8], sum: i32, found: &mut impl FnMut(usize, i32)) {
+    if length == 0 || b.len() != length {
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512bw") {
+            // SAFETY: AVX-512 VNNI and BW (and with them F) are there.
+            return unsafe { x86::scan_i8_vnni(rows, length, b, sum, found) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") {
+            // SAFETY: AVX2 is there.
+            return unsafe { x86::scan_i8_avx2(rows, length, b, found) };
+        }
+    }
+    for (at, row) in rows.chunks_exact(length).enumerate() {
+        found(at, dot_i8(row, b, sum));
+    }
+}
+
+/// The bits of a question: four planes of a vector of whole numbers from -8 to 7, least significant first, each as long as a row.
+pub(crate) type Planes = [Vec<u64>; 4];
+
+/// For each row of `codes` (rows of `words` 64-bit words) the sum of the question's numbers where the row has a bit, handed to
+/// `found` with the row's number.
+#[inline]
+pub(crate) fn scan_bits(codes: &[u64], words: usize, planes: &Planes, found: &mut impl FnMut(usize, i32)) {
+    if words == 0 || planes.iter().any(|plane| plane.len() != words) {
+        return;
+    }
+    #[cfg(target_arch = "x86_64")]
+    {
+        let vector =
+            std::arch::is_x86_feature_detected!("avx512vpopcntdq") && std::arch::is_x86_feature_detected!("avx512vl");
+        if vector && words.is_multiple_of(4) {
+            // SAFETY: AVX-512 VPOPCNTDQ and VL (and with them F) are there.
+            return unsafe { x86::scan_bits_avx512(codes, words, planes, found) };
+        }
+        if std::arch::is_x86_feature_detected!("popcnt") {
+            // SAFETY: POPCNT is there.
+            return unsafe { x86::scan_bits_popcnt(codes, words, planes, found) };
+        }
+    }
+    portable::scan_bits(codes, words, planes, found);
 }
 
 /// `vector` as whole numbers of -127 to 127, and what one of them is worth.
@@ -41,24 +114,307 @@ pub(crate) fn quantise(vector: &[f32]) -> (Vec<i8>, f32) {
     (vector.iter().map(|x| (x * scale).round() as i8).collect(), largest / 127.0)
 }
 
+/// What every processor can do; the compiler makes of it what the target allows.
+mod portable {
+    use super::Planes;
+
+    pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+        let mut lanes = [0.0f32; 16];
+        let (a16, a_rest) = a.as_chunks::<16>();
+        let (b16, b_rest) = b.as_chunks::<16>();
+        for (x, y) in a16.iter().zip(b16) {
+            for i in 0..16 {
+                lanes[i] += x[i] * y[i];
+            }
+        }
+        lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
+    }
+
+    pub(super) fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
+        // A plain sum over a block of a known length is what the compiler knows to widen, multiply and add in pairs.
+        let (a32, a_rest) = a.as_chunks::<32>();
+        let (b32, b_rest) = b.as_chunks::<32>();
+        let product = |(x, y): (&i8, &i8)| i32::from(*x) * i32::from(*y);
+        let whole: i32 = a32.iter().zip(b32).map(|(x, y)| x.iter().zip(y).map(product).sum::<i32>()).sum();
+        whole + a_rest.iter().zip(b_rest).map(product).sum::<i32>()
+    }
+
+    #[inline(always)]
+    pub(super) fn scan_bits(codes: &[u64], words: usize, planes: &Planes, found: &mut impl FnMut(usize, i32)) {
+        let [p0, p1, p2, p3] = planes;
+        for (at, row) in codes.chunks_exact(words).enumerate() {
+            let (mut s0, mut s1, mut s2, mut s3) = (0u32, 0u32, 0u32, 0u32);
+            for ((((word, a), b), c), d) in row.iter().zip(p0).zip(p1).zip(p2).zip(p3) {
+                s0 += (word & a).count_ones();
+                s1 += (word & b).count_ones();
+                s2 += (word & c).count_ones();
+                s3 += (word & d).count_ones();
+            }
+            found(at, s0 as i32 + 2 * s1 as i32 + 4 * s2 as i32 - 8 * s3 as i32);
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Planes;
+    use std::arch::x86_64::*;
+
+    #[target_feature(enable = "avx512f")]
+    pub(super) fn dot_avx512(a: &[f32], b: &[f32]) -> f32 {
+        let (a32, a_rest) = a.as_chunks::<32>();
+        let (b32, b_rest) = b.as_chunks::<32>();
+        let (mut s0, mut s1) = (_mm512_setzero_ps(), _mm512_setzero_ps());
+        for (x, y) in a32.iter().zip(b32) {
+            // SAFETY: a chunk has 32 numbers, two registers of 16; unaligned reads are allowed.
+            unsafe {
+                s0 = _mm512_fmadd_ps(_mm512_loadu_ps(x.as_ptr()), _mm512_loadu_ps(y.as_ptr()), s0);
+                s1 = _mm512_fmadd_ps(_mm512_loadu_ps(x.as_ptr().add(16)), _mm512_loadu_ps(y.as_ptr().add(16)), s1);
+            }
+        }
+        _mm512_reduce_add_ps(_mm512_add_ps(s0, s1)) + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn dot_avx2(a: &[f32], b: &[f32]) -> f32 {
+        let (a16, a_rest) = a.as_chunks::<16>();
+        let (b16, b_rest) = b.as_chunks::<16>();
+        let (mut s0, mut s1) = (_mm256_setzero_ps(), _mm256_setzero_ps());
+        for (x, y) in a16.iter().zip(b16) {
+            // SAFETY: a chunk has 16 numbers, two registers of 8; unaligned reads are allowed.
+            unsafe {
+                s0 = _mm256_fmadd_ps(_mm256_loadu_ps(x.as_ptr()), _mm256_loadu_ps(y.as_ptr()), s0);
+                s1 = _mm256_fmadd_ps(_mm256_loadu_ps(x.as_ptr().add(8)), _mm256_loadu_ps(y.as_ptr().add(8)), s1);
+            }
+        }
+        let mut lanes = [0.0f32; 8];
+        // SAFETY: eight numbers are a register's width.
+        unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_add_ps(s0, s1)) };
+        lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    #[inline]
+    pub(super) fn dot_i8_vnni(a: &[i8], b: &[i8], sum: i32) -> i32 {
+        let (a64, a_rest) = a.as_chunks::<64>();
+        let (b64, b_rest) = b.as_chunks::<64>();
+        // The instruction multiplies unsigned by signed: 128 is added to each number of `a`, and what that adds taken off.
+        let flip = _mm512_set1_epi8(-128);
+        let mut total = _mm512_setzero_si512();
+        for (x, y) in a64.iter().zip(b64) {
+            // SAFETY: a chunk has 64 bytes, a register's width; unaligned reads are allowed.
+            let (x, y) = unsafe { (_mm512_loadu_epi8(x.as_ptr()), _mm512_loadu_epi8(y.as_ptr())) };
+            total = _mm512_dpbusd_epi32(total, _mm512_xor_si512(x, flip), y);
+        }
+        let rest: i32 = a_rest.iter().zip(b_rest).map(|(x, y)| (i32::from(*x) + 128) * i32::from(*y)).sum();
+        _mm512_reduce_add_epi32(total) + rest - 128 * sum
+    }
+
+    #[target_feature(enable = "avx2")]
+    #[inline]
+    pub(super) fn dot_i8_avx2(a: &[i8], b: &[i8]) -> i32 {
+        let (a16, a_rest) = a.as_chunks::<16>();
+        let (b16, b_rest) = b.as_chunks::<16>();
+        let mut total = _mm256_setzero_si256();
+        for (x, y) in a16.iter().zip(b16) {
+            // SAFETY: a chunk has 16 bytes, half a register's width; unaligned reads are allowed.
+            let (x, y) = unsafe { (_mm_loadu_si128(x.as_ptr().cast()), _mm_loadu_si128(y.as_ptr().cast())) };
+            total = _mm256_add_epi32(total, _mm256_madd_epi16(_mm256_cvtepi8_epi16(x), _mm256_cvtepi8_epi16(y)));
+        }
+        let mut lanes = [0i32; 8];
+        // SAFETY: eight numbers are a register's width.
+        unsafe { _mm256_storeu_si256(lanes.as_mut_ptr().cast(), total) };
+        let rest: i32 = a_rest.iter().zip(b_rest).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
+        lanes.iter().sum::<i32>() + rest
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    pub(super) fn scan_i8_vnni(rows: &[i8], length: usize, b: &[i8], sum: i32, found: &mut impl FnMut(usize, i32)) {
+        for (at, row) in rows.chunks_exact(length).enumerate() {
+            found(at, dot_i8_vnni(row, b, sum));
+        }
+    }
+
+    #[target_feature(enable = "avx2")]
+    pub(super) fn scan_i8_avx2(rows: &[i8], length: usize, b: &[i8], found: &mut impl FnMut(usize, i32)) {
+        for (at, row) in rows.chunks_exact(length).enumerate() {
+            found(at, dot_i8_avx2(row, b));
+        }
+    }
+
+    /// `words` is a multiple of four, and so long is each plane.
+    #[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq")]
+    pub(super) fn scan_bits_avx512(codes: &[u64], words: usize, planes: &Planes, found: &mut impl FnMut(usize, i32)) {
+        let planes = planes.each_ref().map(|plane| plane.as_chunks::<4>().0);
+        let sum_of = |row: &[u64]| {
+            let mut total = _mm256_setzero_si256();
+            for (at, word) in row.as_chunks::<4>().0.iter().enumerate() {
+                // SAFETY: a chunk has 4 words, a register's width; unaligned reads are allowed.
+                let word = unsafe { _mm256_loadu_epi64(word.as_ptr().cast()) };
+                let count = |plane: &[[u64; 4]]| match plane.get(at) {
+                    // SAFETY: as above.
+                    Some(bits) => {
+                        _mm256_popcnt_epi64(_mm256_and_si256(word, unsafe { _mm256_loadu_epi64(bits.as_ptr().cast()) }))
+                    }
+                    None => _mm256_setzero_si256(),
+                };
+                let low = _mm256_add_epi64(count(planes[0]), _mm256_slli_epi64::<1>(count(planes[1])));
+                let high = _mm256_sub_epi64(count(planes[2]), _mm256_slli_epi64::<1>(count(planes[3])));
+                total = _mm256_add_epi64(total, _mm256_add_epi64(low, _mm256_slli_epi64::<2>(high)));
+            }
+            total
+        };
+        // Every count fits 32 bits: the four sums of four rows are folded together.
+        let (blocks, rest) = codes.as_chunks::<16>();
+        if words == 4 {
+            for (block, rows) in blocks.iter().enumerate() {
+                let (two, _) = rows.as_chunks::<4>();
+                let [a, b, c, d] = two else { continue };
+                let [a, b, c, d] = [sum_of(a), sum_of(b), sum_of(c), sum_of(d)];
+                let ab = _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
+                let cd = _mm256_add_epi64(_mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
+                let all = _mm256_add_epi64(
+                    _mm256_permute2x128_si256::<0x20>(ab, cd),
+                    _mm256_permute2x128_si256::<0x31>(ab, cd),
+                );
+                let sums = _mm256_cvtepi64_epi32(all);
+                let mut four = [0i32; 4];
+                // SAFETY: four numbers are a register's width.
+                unsafe { _mm_storeu_si128(four.as_mut_ptr().cast(), sums) };
+                for (at, sum) in four.into_iter().enumerate() {
+                    found(block * 4 + at, sum);
+                }
+            }
+        }
+        let (done, rest) = if words == 4 { (blocks.len() * 4, rest) } else { (0, codes) };
+        for (at, row) in rest.chunks_exact(words).enumerate() {
+            let mut four = [0i64; 4];
+            // SAFETY: four numbers are a register's width.
+            unsafe { _mm256_storeu_epi64(four.as_mut_ptr(), sum_of(row)) };
+            found(done + at, four.iter().sum::<i64>() as i32);
+        }
+    }
+
+    #[target_feature(enable = "popcnt")]
+    pub(super) fn scan_bits_popcnt(codes: &[u64], words: usize, planes: &Planes, found: &mut impl FnMut(usize, i32)) {
+        super::portable::scan_bits(codes, words, planes, found);
+    }
+}
+
+#[cfg(target_arch = "aarch64")]
+mod arm {
+    use std::arch::aarch64::*;
+
+    #[target_feature(enable = "neon")]
+    pub(super) fn dot_neon(a: &[f32], b: &[f32]) -> f32 {
+        let (a8, a_rest) = a.as_chunks::<8>();
+        let (b8, b_rest) = b.as_chunks::<8>();
+        let (mut s0, mut s1) = (vdupq_n_f32(0.0), vdupq_n_f32(0.0));
+        for (x, y) in a8.iter().zip(b8) {
+            // SAFETY: a chunk has 8 numbers, two registers of 4.
+            unsafe {
+                s0 = vfmaq_f32(s0, vld1q_f32(x.as_ptr()), vld1q_f32(y.as_ptr()));
+                s1 = vfmaq_f32(s1, vld1q_f32(x.as_ptr().add(4)), vld1q_f32(y.as_ptr().add(4)));
+            }
+        }
+        vaddvq_f32(vaddq_f32(s0, s1)) + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
+    }
+
+    #[target_feature(enable = "neon")]
+    pub(super) fn dot_i8_neon(a: &[i8], b: &[i8]) -> i32 {
+        let (a16, a_rest) = a.as_chunks::<16>();
+        let (b16, b_rest) = b.as_chunks::<16>();
+        let mut total = vdupq_n_s32(0);
+        for (x, y) in a16.iter().zip(b16) {
+            // SAFETY: a chunk has 16 bytes, a register's width.
+            let (x, y) = unsafe { (vld1q_s8(x.as_ptr()), vld1q_s8(y.as_ptr())) };
+            total = vpadalq_s16(total, vmull_s8(vget_low_s8(x), vget_low_s8(y)));
+            total = vpadalq_s16(total, vmull_high_s8(x, y));
+        }
+        vaddvq_s32(total) + a_rest.iter().zip(b_rest).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum::<i32>()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn sum_of(a: &[i8]) -> i32 {
+        a.iter().map(|x| i32::from(*x)).sum()
+    }
+
     proptest::proptest! {
         #[test]
-        fn dot_is_the_sum_of_products(pairs in proptest::collection::vec((-1.0f32..1.0, -1.0f32..1.0), 0..70)) {
+        fn dot_is_the_sum_of_products(pairs in proptest::collection::vec((-1.0f32..1.0, -1.0f32..1.0), 0..150)) {
             let (a, b): (Vec<f32>, Vec<f32>) = pairs.iter().copied().unzip();
             let naive: f64 = pairs.iter().map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
             proptest::prop_assert!((f64::from(dot(&a, &b)) - naive).abs() < 1e-4);
+            proptest::prop_assert!((f64::from(portable::dot(&a, &b)) - naive).abs() < 1e-4);
+            // The shorter one counts.
+            proptest::prop_assert_eq!(dot(&a, b.get(..b.len() / 2).unwrap()), dot(&a[..b.len() / 2], &b[..b.len() / 2]));
         }
 
         #[test]
-        fn dot_i8_is_exact(pairs in proptest::collection::vec((-127i8..=127, -127i8..=127), 0..70)) {
+        fn dot_i8_is_exact(pairs in proptest::collection::vec((-127i8..=127, -127i8..=127), 0..300)) {
             let (a, b): (Vec<i8>, Vec<i8>) = pairs.iter().copied().unzip();
-            let wide: Vec<i16> = b.iter().map(|x| i16::from(*x)).collect();
             let naive: i32 = pairs.iter().map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
-            proptest::prop_assert_eq!(dot_i8(&a, &wide), naive);
+            proptest::prop_assert_eq!(dot_i8(&a, &b, sum_of(&b)), naive);
+            proptest::prop_assert_eq!(portable::dot_i8(&a, &b), naive);
+            let mut found = Vec::new();
+            let rows = [&a[..], &b[..], &a[..]].concat();
+            scan_i8(&rows, b.len(), &b, sum_of(&b), &mut |row, dot| found.push((row, dot)));
+            let own: i32 = b.iter().map(|x| i32::from(*x) * i32::from(*x)).sum();
+            let expected = if b.is_empty() { vec![] } else { vec![(0, naive), (1, own), (2, naive)] };
+            proptest::prop_assert_eq!(found, expected);
+        }
+
+        #[test]
+        fn scanned_bits_are_the_sums_of_the_numbers(
+            words in 0usize..9,
+            codes in proptest::collection::vec(proptest::num::u64::ANY, 0..80),
+            numbers in proptest::collection::vec(-8i8..8, 8 * 64),
+        ) {
+            let mut planes: Planes = std::array::from_fn(|_| vec![0; words]);
+            for (at, number) in numbers.iter().take(words * 64).enumerate() {
+                for (bit, plane) in planes.iter_mut().enumerate() {
+                    plane[at / 64] |= ((*number >> bit & 1) as u64) << (at % 64);
+                }
+            }
+            let mut found = Vec::new();
+            scan_bits(&codes, words, &planes, &mut |row, sum| found.push((row, sum)));
+            let naive = |row: &[u64]| -> i32 {
+                let set = (0..words * 64).filter(|at| row[at / 64] >> (at % 64) & 1 == 1);
+                set.map(|at| i32::from(numbers[at])).sum()
+            };
+            let expected: Vec<(usize, i32)> = codes.chunks_exact(words.max(1)).take(if words == 0 { 0 } else { 80 }).map(naive).enumerate().collect();
+            proptest::prop_assert_eq!(&found, &expected);
+            if words > 0 {
+                let mut plain = Vec::new();
+                portable::scan_bits(&codes, words, &planes, &mut |row, sum| plain.push((row, sum)));
+                proptest::prop_assert_eq!(&plain, &expected);
+            }
+        }
+    }
+
+    /// Each set of instructions that this processor has gives the same, not only the one that is chosen.
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn every_set_of_instructions_agrees() {
+        let a: Vec<i8> = (0..301).map(|i| (i * 37 % 255 - 127) as i8).collect();
+        let b: Vec<i8> = (0..301).map(|i| (i * 91 % 255 - 127) as i8).collect();
+        let (fa, fb): (Vec<f32>, Vec<f32>) = a.iter().zip(&b).map(|(x, y)| (f32::from(*x), f32::from(*y))).unzip();
+        let expected = portable::dot_i8(&a, &b);
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            // SAFETY: AVX2 and FMA are there.
+            let (whole, float) = unsafe { (x86::dot_i8_avx2(&a, &b), x86::dot_avx2(&fa, &fb)) };
+            assert_eq!(whole, expected);
+            assert!((float - expected as f32).abs() < 1.0);
+        }
+        if std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512bw") {
+            // SAFETY: AVX-512 F, BW and VNNI are there.
+            let (whole, float) = unsafe { (x86::dot_i8_vnni(&a, &b, sum_of(&b)), x86::dot_avx512(&fa, &fb)) };
+            assert_eq!(whole, expected);
+            assert!((float - expected as f32).abs() < 1.0);
         }
     }
 }

@@ -1,5 +1,6 @@
-//! Vector indexes behind [`crate::search::VectorIndex`]: an exact scan and a graph.
+//! Vector indexes behind [`crate::search::VectorIndex`]: a scan and a graph.
 
+mod codes;
 mod flat;
 mod hnsw;
 mod kernel;

@@ -42,3 +42,29 @@ fn the_quantised_scan_finds_what_the_exact_one_does() {
     }
     assert!(same * 1000 >= all * 995, "{same} of {all}");
 }
+
+#[test]
+fn one_bit_a_dimension_loses_almost_none_of_the_nearest() {
+    let vectors = cloud(31_000, 64);
+    let mut index = FlatIndex::new(64);
+    for (key, vector) in vectors.iter().enumerate() {
+        index.upsert(key as u32, vector).unwrap();
+    }
+    // The codes follow what is replaced and removed.
+    for key in 0..500u32 {
+        index.upsert(key, &vectors[key as usize + 500]).unwrap();
+        assert!(index.remove(30_000 + key));
+    }
+    let (mut same, mut all) = (0, 0);
+    for query in vectors.iter().step_by(997) {
+        for keep in [None, Some(&(|key: u32| key.is_multiple_of(3)) as &dyn Fn(u32) -> bool)] {
+            let quick = index.search(query, 10, keep).unwrap();
+            // Asking for a good part of them all is answered in full precision.
+            let exact = index.search(query, 16_000, keep).unwrap();
+            same += quick.iter().filter(|found| exact[..10].contains(found)).count();
+            all += 10;
+            assert!(quick.iter().all(|(key, _)| keep.is_none_or(|keep| keep(*key)) && !(30_000..30_500).contains(key)));
+        }
+    }
+    assert!(same * 100 >= all * 99, "{same} of {all}");
+}

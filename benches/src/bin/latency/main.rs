@@ -1,0 +1,195 @@
+//! Percentiles of recall, which criterion does not print: alone and with a writer, over one user's memories of several sizes, and the
+//! first recall of one of many users after opening.
+//!
+//! `cargo run --release -p syntra-benches --bin latency -- 10000 100000` for those sizes (1000000 takes minutes to fill and 6 GB);
+//! `users` for 10,000 users of 100 memories each; `vectors 100000` for the scan of vectors alone, with what it finds of the exact ten.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use syntra_benches::recall_set::{memories, question, turn};
+use syntra_core::memory::{Memories, RecallRequest};
+use syntra_core::search::{FlatIndex, HnswIndex, VectorIndex};
+use syntra_core::{Error, Result, Scope};
+
+const BATCH: usize = 1_000;
+const ASKED: usize = 2_000;
+const USERS: usize = 10_000;
+const OF_ONE_USER: usize = 100;
+
+fn main() -> std::process::ExitCode {
+    match run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<()> {
+    let failed = |e: std::io::Error| Error::invalid(e.to_string());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(failed)?;
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.peek().is_none() {
+        return Err(Error::invalid("name sizes (10000 100000), users, or vectors and sizes"));
+    }
+    let mut of_vectors = false;
+    for argument in arguments {
+        match argument.as_str() {
+            "users" => runtime.block_on(many_users())?,
+            "vectors" => of_vectors = true,
+            size => {
+                let size = size.parse().map_err(|_| Error::invalid(format!("{size:?} is no size")))?;
+                if of_vectors { vectors(size)? } else { runtime.block_on(one_user(size))? }
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn one_user(size: usize) -> Result<()> {
+    let folder = tempfile::tempdir().map_err(|e| Error::invalid(e.to_string()))?;
+    let (stored, scope) = (memories(folder.path())?, Scope::local());
+    let begin = Instant::now();
+    for from in (0..size).step_by(BATCH) {
+        stored.remember(&scope, (from..(from + BATCH).min(size)).map(turn).collect()).await?;
+    }
+    println!("{size} memories: {:.0} remembered a second with embedding", size as f64 / begin.elapsed().as_secs_f64());
+    let first = Instant::now();
+    stored.recall(&scope, question(1).into()).await?;
+    println!("  first recall {:?}", first.elapsed());
+    ask(&stored, &scope, "alone").await?;
+
+    let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let writer = tokio::spawn({
+        let (stored, scope, stop, written) = (stored.clone(), scope.clone(), Arc::clone(&stop), Arc::clone(&written));
+        async move {
+            for at in size.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                stored.remember(&scope, vec![turn(at)]).await?;
+                written.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok::<(), Error>(())
+        }
+    });
+    ask(&stored, &scope, "with a writer").await?;
+    stop.store(true, Ordering::Relaxed);
+    writer.await.map_err(|e| Error::invalid(e.to_string()))??;
+    println!("  {} memories were written meanwhile", written.load(Ordering::Relaxed));
+    Ok(())
+}
+
+async fn ask(stored: &Memories, scope: &Scope, how: &str) -> Result<()> {
+    let mut times = Vec::with_capacity(ASKED);
+    let mut spans: Vec<(&'static str, Vec<Duration>)> = Vec::new();
+    for asked in 0..ASKED {
+        let request = RecallRequest::new(question(asked));
+        let begin = Instant::now();
+        let recall = stored.recall(scope, request).await?;
+        times.push(begin.elapsed());
+        for (name, elapsed) in recall.spans {
+            match spans.iter_mut().find(|(held, _)| *held == name) {
+                Some((_, all)) => all.push(elapsed),
+                None => spans.push((name, vec![elapsed])),
+            }
+        }
+    }
+    let middle = |all: &mut Vec<Duration>| {
+        all.sort_unstable();
+        all.get(all.len() / 2).copied().unwrap_or_default().as_micros()
+    };
+    let steps: Vec<String> = spans.iter_mut().map(|(name, all)| format!("{name} {}", middle(all))).collect();
+    println!("  {how}: {} (p50 of {})", percentiles(&mut times), steps.join(", "));
+    Ok(())
+}
+
+fn percentiles(times: &mut [Duration]) -> String {
+    times.sort_unstable();
+    let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default().as_micros();
+    format!("p10 {} p50 {} p90 {} p99 {} us", at(0.1), at(0.5), at(0.9), at(0.99))
+}
+
+async fn many_users() -> Result<()> {
+    let folder = tempfile::tempdir().map_err(|e| Error::invalid(e.to_string()))?;
+    let scope = |user: usize| Scope::new("bench", format!("user-{user}"));
+    let begin = Instant::now();
+    {
+        let stored = memories(folder.path())?;
+        for user in 0..USERS {
+            let items = (user * 31..user * 31 + OF_ONE_USER).map(turn).collect();
+            stored.remember(&scope(user)?, items).await?;
+        }
+    }
+    println!("{} memories of {USERS} users written in {:.0} s", USERS * OF_ONE_USER, begin.elapsed().as_secs_f64());
+    let begin = Instant::now();
+    let stored = memories(folder.path())?;
+    let opened = begin.elapsed();
+    let mut times = Vec::new();
+    for user in (0..USERS).step_by(USERS / 200) {
+        let begin = Instant::now();
+        stored.recall(&scope(user)?, question(user).into()).await?;
+        times.push(begin.elapsed());
+    }
+    println!("  opened in {opened:?}; first recall of a user: {}", percentiles(&mut times));
+    Ok(())
+}
+
+/// The vectors of the made-up turns would be few and alike: these are spread around two thousand centres.
+fn vectors(size: usize) -> Result<()> {
+    const DIMENSIONS: usize = 256;
+    const QUESTIONS: usize = 100;
+    let mut state = 7u64;
+    let mut next = move || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    let centres: Vec<Vec<f32>> = (0..2_000).map(|_| (0..DIMENSIONS).map(|_| next()).collect()).collect();
+    let mut near = |i: usize| -> Vec<f32> {
+        let centre = centres.get(i % centres.len()).map_or(&[][..], |c| c);
+        centre.iter().map(|x| x + 1.2 * next()).collect()
+    };
+    let mut flat = FlatIndex::new(DIMENSIONS);
+    let mut graph = std::env::var_os("WITH_GRAPH").map(|_| HnswIndex::starting_at(DIMENSIONS, size));
+    for key in 0..size {
+        let vector = near(key);
+        flat.upsert(key as u32, &vector)?;
+        if let Some(graph) = &mut graph {
+            graph.upsert(key as u32, &vector)?;
+        }
+    }
+    if let Some(graph) = &mut graph {
+        let begin = Instant::now();
+        graph.settle();
+        println!("{size} vectors: graph built in {:.0} s", begin.elapsed().as_secs_f64());
+    }
+    let questions: Vec<Vec<f32>> = (0..QUESTIONS).map(|i| near(i * 17)).collect();
+    let everything = |_: u32| true;
+    // Asking for a quarter of all is answered in full precision.
+    let exact = |question: &[f32]| flat.search(question, size / 2, Some(&everything));
+    let mut kinds: Vec<(&str, &dyn VectorIndex)> = vec![("scan", &flat)];
+    if let Some(graph) = &graph {
+        kinds.push(("graph", graph));
+    }
+    for (name, index) in kinds {
+        let (mut times, mut same_10, mut same_150) = (Vec::new(), 0, 0);
+        for question in &questions {
+            let begin = Instant::now();
+            let found = index.search(question, 150, None)?;
+            times.push(begin.elapsed());
+            let exact = exact(question)?;
+            let of = |k: usize| found.iter().take(k).filter(|f| exact.iter().take(k).any(|e| e.0 == f.0)).count();
+            same_10 += of(10);
+            same_150 += of(150);
+        }
+        println!(
+            "{size} vectors, {name}, 150 nearest: {}; recall@10 {:.4}, recall@150 {:.4}",
+            percentiles(&mut times),
+            same_10 as f64 / (10 * QUESTIONS) as f64,
+            same_150 as f64 / (150 * QUESTIONS) as f64
+        );
+    }
+    Ok(())
+}
