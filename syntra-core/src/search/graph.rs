@@ -9,11 +9,14 @@ const MOST_DOCUMENTS: usize = 30;
 const SHARE: usize = 20;
 /// What of a seed's score one hop hands on: `GAMMA * score / ln(2 + df)`.
 const GAMMA: f32 = 0.8;
-/// The share of that where neither document has the entity as its title.
+/// The share of that where neither document has the entity as its title, but one of them has a title that others mention.
 const UNTITLED: f32 = 0.3;
-/// The same where neither document's title is a name that others use: only then are these documents about things that have
-/// names. Turns of a conversation, code and papers mention names in passing.
+/// The same where neither has: turns of a conversation, code and papers mention names in passing.
 const IN_PASSING: f32 = 0.1;
+/// Both, in a collection of documents about named things, such as an encyclopedia: where one titled document in ten has a title
+/// that another one mentions. What has fewer of them is in between.
+const AMONG_NAMED: f32 = 0.5;
+const NAMED_SHARE: f32 = 0.1;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Edge {
@@ -31,13 +34,33 @@ pub(crate) struct EntityGraph {
     forward: Vec<Box<[u32]>>,
     /// Whether the document of a slot has a title.
     has_title: Vec<bool>,
+    /// Of how many documents an entity is the title.
+    titles: Vec<u32>,
     documents: usize,
+    /// How many documents have a title, and how many of these one that another document mentions.
+    titled: usize,
+    named: usize,
 }
 
 impl EntityGraph {
     /// In how many documents an entity may be and still say something about one of them.
     fn most_documents(&self) -> usize {
         (self.documents / SHARE).clamp(2, MOST_DOCUMENTS)
+    }
+
+    /// How much a document's naming an entity counts where neither it nor the one it leads to has it as a title: where one of
+    /// their titles is mentioned by others, and where not.
+    fn shares(&self) -> (f32, f32) {
+        let among = (self.named as f32 / (NAMED_SHARE * self.titled.max(1) as f32)).min(1.0);
+        let share = |least: f32| least + (AMONG_NAMED - least) * among;
+        (share(UNTITLED), share(IN_PASSING))
+    }
+
+    /// How many documents have this entity as a title that another document mentions.
+    fn named_by(&self, entity: u32) -> usize {
+        let titles = self.titles.get(entity as usize).copied().unwrap_or(0) as usize;
+        let mentioned = self.edges.get(entity as usize).is_some_and(|list| list.len() > titles);
+        if mentioned { titles } else { 0 }
     }
 
     /// Adds the entities of a document to an empty slot.
@@ -56,10 +79,16 @@ impl EntityGraph {
             }
         }
         for &(entity, titled) in &entities {
+            self.named -= self.named_by(entity);
             if let Some(list) = self.edges.get_mut(entity as usize) {
                 let at = list.partition_point(|e| e.slot < slot);
                 list.insert(at, Edge { slot, titled });
             }
+            if let Some(titles) = self.titles.get_mut(entity as usize) {
+                *titles += u32::from(titled);
+            }
+            self.titled += usize::from(titled);
+            self.named += self.named_by(entity);
         }
         self.documents += 1;
         let place = slot as usize;
@@ -80,10 +109,17 @@ impl EntityGraph {
         let Some(forward) = self.forward.get_mut(slot as usize).map(std::mem::take) else { return };
         self.documents = self.documents.saturating_sub(1);
         for &entity in &forward {
+            self.named -= self.named_by(entity);
             let Some(list) = self.edges.get_mut(entity as usize) else { continue };
-            if let Ok(at) = list.binary_search_by_key(&slot, |e| e.slot) {
-                list.remove(at);
+            if let Ok(at) = list.binary_search_by_key(&slot, |e| e.slot)
+                && list.remove(at).titled
+                && let Some(titles) = self.titles.get_mut(entity as usize)
+            {
+                *titles -= 1;
+                self.titled -= 1;
             }
+            self.named += self.named_by(entity);
+            let Some(list) = self.edges.get_mut(entity as usize) else { continue };
             if list.is_empty() {
                 *list = Vec::new();
                 if let Some(name) = self.names.get_mut(entity as usize).and_then(Option::take) {
@@ -109,6 +145,7 @@ impl EntityGraph {
             None => {
                 self.names.push(Some(Arc::clone(&name)));
                 self.edges.push(Vec::new());
+                self.titles.push(0);
                 (self.names.len() - 1) as u32
             }
         };
@@ -159,13 +196,14 @@ impl EntityGraph {
         // The title is the first of a document's entities.
         let title =
             if self.has_title.get(at) == Some(&true) { self.forward.get(at).and_then(|of| of.first()) } else { None };
-        title.and_then(|entity| self.edges.get(*entity as usize)).is_some_and(|list| list.len() > 1)
+        title.is_some_and(|entity| self.named_by(*entity) > 0)
     }
 
     /// What documents gain by sharing an entity with a seed (slot and score), best seed first: for each shared entity
     /// `GAMMA * score / ln(2 + df)`, and less of it where the entity is neither document's title.
     pub(crate) fn hop(&self, seeds: &[(u32, f32)]) -> FxHashMap<u32, f32> {
         let most = self.most_documents();
+        let (untitled, in_passing) = self.shares();
         let mut gains: FxHashMap<u32, f32> = FxHashMap::default();
         for &(seed, score) in seeds {
             let Some(entities) = self.forward.get(seed as usize) else { continue };
@@ -180,9 +218,9 @@ impl EntityGraph {
                     let share = if seed_titled || edge.titled {
                         1.0
                     } else if self.is_named(seed) || self.is_named(edge.slot) {
-                        UNTITLED
+                        untitled
                     } else {
-                        IN_PASSING
+                        in_passing
                     };
                     let held = gains.entry(edge.slot).or_insert(0.0);
                     *held = held.max(gain * share);
@@ -195,6 +233,7 @@ impl EntityGraph {
     /// Documents that name one of `entities`, the rarer the more.
     pub(crate) fn naming(&self, entities: &[u32]) -> FxHashMap<u32, f32> {
         let most = self.most_documents();
+        let (untitled, in_passing) = self.shares();
         let mut gains: FxHashMap<u32, f32> = FxHashMap::default();
         for entity in entities {
             let Some(list) = self.edges.get(*entity as usize) else { continue };
@@ -206,8 +245,8 @@ impl EntityGraph {
                 *gains.entry(edge.slot).or_insert(0.0) += gain
                     * match edge.titled {
                         true => 1.0,
-                        false if self.is_named(edge.slot) => UNTITLED,
-                        false => IN_PASSING,
+                        false if self.is_named(edge.slot) => untitled,
+                        false => in_passing,
                     };
             }
         }
@@ -237,5 +276,27 @@ mod tests {
         assert!(!gains.contains_key(&2));
         graph.remove(1);
         assert!(graph.hop(&[(0, 1.0)]).is_empty());
+    }
+
+    #[test]
+    fn names_count_more_among_documents_about_named_things() {
+        let mut graph = EntityGraph::default();
+        // Two papers that happen to name the same hospital: in passing.
+        graph.insert(0, "Patients of Saint Olaf were asked.", Some("Sleep and age"));
+        graph.insert(1, "Samples came from Saint Olaf too.", Some("Iron in blood"));
+        let passing = graph.hop(&[(0, 1.0)])[&1];
+        assert!((passing - 0.1 * 0.8 / 4f32.ln()).abs() < 1e-6, "{passing}");
+        // A page that another one mentions makes it a collection about named things, until it is gone.
+        graph.insert(2, "Jane Roe was born in Oslo.", Some("Jane Roe"));
+        graph.insert(3, "A film by Jane Roe.", Some("Red Door"));
+        let among = graph.hop(&[(0, 1.0)])[&1];
+        assert!((among - 0.5 * 0.8 / 4f32.ln()).abs() < 1e-6, "{among}");
+        graph.remove(3);
+        assert!((graph.hop(&[(0, 1.0)])[&1] - passing).abs() < 1e-6);
+        // Pieces of one document share its title; that is no mention.
+        graph.insert(3, "More of it.", Some("Jane Roe"));
+        assert!((graph.hop(&[(0, 1.0)])[&1] - passing).abs() < 1e-6);
+        (0..4).for_each(|slot| graph.remove(slot));
+        assert_eq!((graph.titled, graph.named), (0, 0));
     }
 }

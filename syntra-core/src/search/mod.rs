@@ -6,6 +6,7 @@
 mod bm25;
 mod entities;
 mod graph;
+mod languages;
 mod partition;
 mod rank;
 mod signals;
@@ -15,7 +16,7 @@ mod vector;
 
 pub use bm25::{Bm25Params, idf};
 pub use partition::{Found, Partition};
-pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights};
+pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights, SignalWeights};
 pub use signals::{Candidate, Signal, Signals, Strategies, Strategy};
 pub use text::TextAnalyzer;
 pub(crate) use text::{code_words, is_code, words};

@@ -134,11 +134,17 @@ pub enum Signal {
     Entity,
     /// 1 when it is program code.
     Code,
+    /// 1 when it was said or happened (an episodic memory), 0 when it is a fact, a document or the like.
+    Episodic,
+    /// How well the question that was asked just before it fits, 0 to 1; between people.
+    Asked,
+    /// How well what was said two turns before it fits, 0 to 1; between people.
+    Earlier,
 }
 
 impl Signal {
     /// All of them, in order; a signal's place here is its place in [`Signals`].
-    pub const ALL: [Signal; 20] = [
+    pub const ALL: [Signal; 23] = [
         Signal::Keyword,
         Signal::ClassicKeyword,
         Signal::Vector,
@@ -159,11 +165,14 @@ impl Signal {
         Signal::Topic,
         Signal::Entity,
         Signal::Code,
+        Signal::Episodic,
+        Signal::Asked,
+        Signal::Earlier,
     ];
 }
 
 // A new signal belongs at the end of the enum and of the list.
-const _: () = assert!(Signal::ALL.len() == Signal::Code as usize + 1 && Signal::ALL.len() <= 32);
+const _: () = assert!(Signal::ALL.len() == Signal::Earlier as usize + 1 && Signal::ALL.len() <= 32);
 
 /// The signals that a candidate has; what is absent is absent, not zero. It holds them all in place, without an allocation.
 ///

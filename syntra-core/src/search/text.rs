@@ -3,6 +3,7 @@
 //! A term is always a whole word, a part of an identifier, or (in scripts that write no spaces) a pair of neighbouring
 //! characters; never a substring. The same analysis serves documents and questions; questions also lose their stop words.
 
+use super::languages::{Detected, Stemmers, hindi};
 use rust_stemmers::{Algorithm, Stemmer};
 use std::borrow::Cow;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
@@ -20,12 +21,16 @@ const LONGEST_WORD: usize = 64;
 /// assert_eq!(analyzer.terms("parseHttpHeader"), ["pars", "http", "header", "parsehttpheader"]);
 /// assert_eq!(analyzer.terms("東京都"), ["東京", "京都"]);
 /// assert_eq!(analyzer.query_terms("When did she paint it?"), ["paint"]);
+/// // A text in another language has the stems of that language beside those that any text gets.
+/// assert!(analyzer.terms("Wir sahen die Häuser").contains(&"haus".to_owned()));
 /// ```
 pub struct TextAnalyzer {
     latin: Stemmer,
     russian: Stemmer,
     greek: Stemmer,
     arabic: Stemmer,
+    tamil: Stemmer,
+    native: Stemmers,
 }
 
 impl std::fmt::Debug for TextAnalyzer {
@@ -41,13 +46,17 @@ impl Default for TextAnalyzer {
 }
 
 impl TextAnalyzer {
-    /// An analyser whose words in Latin script are stemmed by `latin`; Cyrillic, Greek and Arabic words have their own stemmers.
+    /// An analyser whose words in Latin script are stemmed by `latin`, whatever the language, so that texts meet in which nothing
+    /// tells the language; where something does, by the language's own stemmer too. Cyrillic, Greek, Arabic, Tamil and Devanagari
+    /// have stemmers by their script.
     pub fn new(latin: Algorithm) -> Self {
         Self {
             latin: Stemmer::create(latin),
             russian: Stemmer::create(Algorithm::Russian),
             greek: Stemmer::create(Algorithm::Greek),
             arabic: Stemmer::create(Algorithm::Arabic),
+            tamil: Stemmer::create(Algorithm::Tamil),
+            native: Stemmers::default(),
         }
     }
 
@@ -62,10 +71,11 @@ impl TextAnalyzer {
     pub fn query_terms(&self, text: &str) -> Vec<String> {
         let mut content: Vec<String> = Vec::new();
         let mut all: Vec<String> = Vec::new();
-        self.each_word(text, &mut |word, term| {
+        let language = Detected::of(text);
+        self.each_word_of(text, language, &mut |word, term, _| {
             if !all.iter().any(|t| t == term) {
                 all.push(term.to_owned());
-                if !is_stop_word(word) {
+                if !is_stop_word(word) && !language.is_some_and(|l| l.is_function_word(word)) {
                     content.push(term.to_owned());
                 }
             }
@@ -75,11 +85,17 @@ impl TextAnalyzer {
 
     /// Calls `f` with each term of `text`, in order.
     pub fn each_term(&self, text: &str, f: &mut dyn FnMut(&str)) {
-        self.each_word(text, &mut |_, term| f(term));
+        self.each_word(text, &mut |_, term, _| f(term));
     }
 
-    /// Calls `f` with each term and the lower-case word that it is from.
-    pub(crate) fn each_word(&self, text: &str, f: &mut dyn FnMut(&str, &str)) {
+    /// Calls `f` with each term, the lower-case word that it is from, and whether that word had a term before: its language's own stem
+    /// comes after the one that any text gets, where they differ.
+    pub(crate) fn each_word(&self, text: &str, f: &mut dyn FnMut(&str, &str, bool)) {
+        self.each_word_of(text, Detected::of(text), f);
+    }
+
+    fn each_word_of(&self, text: &str, language: Option<Detected>, f: &mut dyn FnMut(&str, &str, bool)) {
+        let native = language.and_then(|language| self.native.of(language));
         let text = normalise(text);
         let mut run = String::new();
         let mut run_end = 0;
@@ -92,13 +108,13 @@ impl TextAnalyzer {
                 run_end = at + word.len();
             } else {
                 flush_run(&mut run, f);
-                self.spaced_word(word, f);
+                self.spaced_word(word, native, f);
             }
         }
         flush_run(&mut run, f);
     }
 
-    fn spaced_word(&self, word: &str, f: &mut dyn FnMut(&str, &str)) {
+    fn spaced_word(&self, word: &str, native: Option<&Stemmer>, f: &mut dyn FnMut(&str, &str, bool)) {
         let word = cut(word, LONGEST_WORD);
         let lower = if word.bytes().any(|b| b.is_ascii_uppercase() || !b.is_ascii()) {
             Cow::Owned(word.to_lowercase())
@@ -106,7 +122,16 @@ impl TextAnalyzer {
             Cow::Borrowed(word)
         };
         if !is_identifier(word) {
-            f(&lower, &self.stem(&lower));
+            let term = self.stem(&lower);
+            f(&lower, &term, false);
+            if let Some(native) = native.filter(|_| lower.starts_with(is_latin)) {
+                // `l'école` is the school.
+                let elided = lower.split_once('\'').filter(|(head, tail)| head.len() <= 5 && tail.len() > 2);
+                let own = without_marks(native.stem(elided.map_or(&lower, |(_, tail)| tail)));
+                if own != term && !own.is_empty() {
+                    f(&lower, &own, true);
+                }
+            }
             return;
         }
         let mut parts = 0;
@@ -114,10 +139,10 @@ impl TextAnalyzer {
             parts += 1;
             let part = part.to_lowercase();
             let term = self.stem(&part);
-            f(&part, &term);
+            f(&part, &term, false);
         });
         if parts > 1 {
-            f(&lower, &lower);
+            f(&lower, &lower, false);
         }
     }
 
@@ -131,6 +156,8 @@ impl TextAnalyzer {
             '\u{0370}'..='\u{03FF}' => &self.greek,
             '\u{0400}'..='\u{04FF}' => &self.russian,
             '\u{0600}'..='\u{06FF}' => &self.arabic,
+            '\u{0B80}'..='\u{0BFF}' => &self.tamil,
+            '\u{0900}'..='\u{097F}' => return Cow::Borrowed(hindi(lower)),
             _ => &self.latin,
         };
         let stem = stemmer.stem(lower);
@@ -140,8 +167,20 @@ impl TextAnalyzer {
         if stem.is_ascii() || !first.is_alphabetic() || first >= '\u{0250}' {
             return stem;
         }
-        Cow::Owned(stem.nfd().filter(|c| !is_combining_mark(*c)).collect())
+        without_marks(stem)
     }
+}
+
+fn is_latin(c: char) -> bool {
+    c.is_alphabetic() && c < '\u{0250}'
+}
+
+/// Without diacritics.
+fn without_marks(stem: Cow<'_, str>) -> Cow<'_, str> {
+    if stem.is_ascii() {
+        return stem;
+    }
+    Cow::Owned(stem.nfd().filter(|c| !is_combining_mark(*c)).collect())
 }
 
 /// NFKC and plain apostrophes; borrowed where there is nothing to do.
@@ -241,7 +280,7 @@ pub(crate) fn is_unspaced(c: char) -> bool {
 }
 
 /// Hands out the pairs of neighbouring characters of a run, or its only character.
-fn flush_run(run: &mut String, f: &mut dyn FnMut(&str, &str)) {
+fn flush_run(run: &mut String, f: &mut dyn FnMut(&str, &str, bool)) {
     if run.is_empty() {
         return;
     }
@@ -251,13 +290,13 @@ fn flush_run(run: &mut String, f: &mut dyn FnMut(&str, &str)) {
         if let Some(start) = previous
             && let Some(pair) = run.get(start..at + c.len_utf8())
         {
-            f(pair, pair);
+            f(pair, pair, false);
             pairs += 1;
         }
         previous = Some(at);
     }
     if pairs == 0 {
-        f(run, run);
+        f(run, run, false);
     }
     run.clear();
 }

@@ -4,6 +4,7 @@
 //! temporary folder. DIR is one set, or a folder of sets.
 
 mod data;
+mod dump;
 mod rankers;
 
 use data::{Question, Set};
@@ -15,13 +16,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 use syntra_core::embed::{Embedder, StaticEmbedder};
 use syntra_core::memory::{Memories, NewMemory, RecallRequest, SqliteMemoryStore};
-use syntra_core::search::{HybridRanker, Strategy};
+use syntra_core::search::{HybridRanker, RankQuery, Strategy};
 use syntra_core::storage::Database;
-use syntra_core::{Error, Result, Scope, SystemClock};
+use syntra_core::{Clock as _, Error, Result, Scope, SystemClock};
 
 const USAGE: &str = "usage: eval -- recall DIR [--embedder static|static:FILE|fastembed:MODEL_DIR|none] [--k 5,10,20]
     [--ranker default|classic|classic-adaptive|keyword|vector] [--set weight=value,...]
-    [--strategies vector,keyword,graph,profile,recent] [--per-query FILE]";
+    [--strategies vector,keyword,graph,profile,recent] [--per-query FILE] [--dump FILE.gz] [--ablate yes]";
 
 /// What the command line says.
 struct Options {
@@ -32,6 +33,8 @@ struct Options {
     weights: Vec<(String, f32)>,
     strategies: Vec<Strategy>,
     per_query: Option<PathBuf>,
+    dump: Option<PathBuf>,
+    ablate: bool,
 }
 
 impl Options {
@@ -44,6 +47,8 @@ impl Options {
             weights: Vec::new(),
             strategies: Strategy::ALL.to_vec(),
             per_query: None,
+            dump: None,
+            ablate: false,
         };
         let wrong = |what: &str, value: &str| Error::invalid(format!("{what} {value:?} is not understood\n{USAGE}"));
         let mut args = args.iter();
@@ -57,6 +62,8 @@ impl Options {
                 "--embedder" => options.embedder = value.clone(),
                 "--ranker" => options.ranker = value.clone(),
                 "--per-query" => options.per_query = Some(value.into()),
+                "--ablate" => options.ablate = value == "yes",
+                "--dump" => options.dump = Some(value.into()),
                 "--k" => {
                     let ks: std::result::Result<Vec<usize>, _> = value.split(',').map(|k| k.trim().parse()).collect();
                     options.ks = ks.map_err(|_| wrong("--k", value))?;
@@ -122,10 +129,14 @@ pub(crate) fn run(args: &[String]) -> std::result::Result<Value, String> {
 async fn run_all(args: &[String]) -> Result<Value> {
     let options = Options::parse(args)?;
     let mut results = Vec::new();
+    let mut dump = options.dump.as_deref().map(dump::Dump::create).transpose()?;
     for dir in &data::sets(&options.dir)? {
-        let result = evaluate(&Set::read(dir)?, &options).await?;
+        let result = evaluate(&Set::read(dir)?, &options, dump.as_mut()).await?;
         print_table(&result);
         results.push(result);
+    }
+    if let Some(dump) = dump {
+        dump.finish()?;
     }
     Ok(match <[Value; 1]>::try_from(results) {
         Ok([one]) => one,
@@ -214,7 +225,7 @@ impl Sums {
     }
 }
 
-async fn evaluate(set: &Set, options: &Options) -> Result<Value> {
+async fn evaluate(set: &Set, options: &Options, mut dump: Option<&mut dump::Dump>) -> Result<Value> {
     let folder = tempfile::tempdir().map_err(|e| Error::invalid(format!("no temporary folder: {e}")))?;
     let clock = Arc::new(SystemClock::new());
     let embedder = Arc::new(TimedEmbedder { inner: options.embedder()?, nanos: AtomicU64::new(0) });
@@ -222,7 +233,13 @@ async fn evaluate(set: &Set, options: &Options) -> Result<Value> {
     let store = SqliteMemoryStore::new(database, clock.clone()).with_model(embedder.model(), embedder.dimensions())?;
     let ranker: Arc<dyn HybridRanker> = rankers::by_name(&options.ranker, &options.weights)?;
     let ranker_name = ranker.name().to_owned();
-    let memories = Memories::new(Arc::new(store), embedder.clone(), ranker, clock);
+    let seen = Arc::new(dump::Seen::new(ranker.clone()));
+    let ranker = if dump.is_some() || options.ablate { seen.clone() } else { ranker };
+    let mut ablation: Vec<(String, Arc<dyn HybridRanker>, Sums)> = match options.ablate {
+        true => rankers::ablation()?.into_iter().map(|(name, ranker)| (name, ranker, Sums::default())).collect(),
+        false => Vec::new(),
+    };
+    let memories = Memories::new(Arc::new(store), embedder.clone(), ranker, clock.clone());
 
     let most = options.ks.iter().copied().max().unwrap_or(10).max(10);
     let mut sums = Sums::default();
@@ -256,6 +273,20 @@ async fn evaluate(set: &Set, options: &Options) -> Result<Value> {
                 return Err(error);
             }
             let found: Vec<String> = recall.items.iter().map(|item| item.memory.id.clone()).collect();
+            if dump.is_some() || options.ablate {
+                let given = seen.take();
+                if let Some(dump) = dump.as_deref_mut() {
+                    dump.add(set, space, question, &recall.analysis, &given)?;
+                }
+                let analysis = &recall.analysis;
+                for (_, ranker, sums) in &mut ablation {
+                    let (text, intent, now) =
+                        (question.text.as_str(), analysis.intent, question.date.unwrap_or(clock.now()));
+                    let ranked = ranker.rank(&RankQuery { text, analysis, intent, now, limit: most }, given.clone());
+                    let found: Vec<String> = ranked.iter().take(most).map(|r| r.candidate.id.to_string()).collect();
+                    sums.add(&options.ks, &question.gold, &found);
+                }
+            }
             sums.add(&options.ks, &question.gold, &found);
             by_category.entry(question.category.clone()).or_default().add(&options.ks, &question.gold, &found);
             if options.per_query.is_some() {
@@ -303,6 +334,15 @@ async fn evaluate(set: &Set, options: &Options) -> Result<Value> {
         })
         .collect();
     out.insert("categories".into(), Value::Object(categories));
+    if options.ablate {
+        let rows = ablation.into_iter().map(|(name, _, sums)| {
+            let mut row = Map::new();
+            sums.put(&options.ks, &mut row);
+            row.insert("name".into(), json!(name));
+            Value::Object(row)
+        });
+        out.insert("ablation".into(), rows.collect());
+    }
     Ok(Value::Object(out))
 }
 
@@ -331,6 +371,9 @@ fn print_table(result: &Value) {
     line("all", result);
     for (name, row) in result.get("categories").and_then(Value::as_object).into_iter().flatten() {
         line(name, row);
+    }
+    for row in result.get("ablation").and_then(Value::as_array).into_iter().flatten() {
+        line(row.get("name").and_then(Value::as_str).unwrap_or(""), row);
     }
     println!(
         "recall p50 {} us, p99 {} us (embedding {} us); remember {} us each (embedding {} us); mean spans {}",

@@ -123,9 +123,12 @@ pub(super) fn read(analyzer: &TextAnalyzer, doc: &IndexDocument<'_>) -> Reading 
     let mut reading = Reading::default();
     let tail = if doc.role == Some(Role::Assistant) { TAIL_WEIGHT } else { TEXT_WEIGHT };
     let mut words = 0;
-    analyzer.each_word(doc.text, &mut |word, term| {
-        words += 1;
+    analyzer.each_word(doc.text, &mut |word, term, again| {
+        words += usize::from(!again);
         reading.terms.push((term.to_owned(), if words <= LEAD_WORDS { TEXT_WEIGHT } else { tail }));
+        if again {
+            return;
+        }
         if !is_stop_word(word) {
             reading.content_words += 1;
         }

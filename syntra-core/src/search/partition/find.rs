@@ -13,6 +13,8 @@ use std::sync::Arc;
 const POOL: usize = 100;
 /// From how many documents the graph is walked.
 const SEEDS: usize = 3;
+/// The most that a document from which it is walked counts.
+const MOST_OF_A_SEED: f32 = 1.2;
 /// What the second hop keeps of the first one's gain.
 const SECOND_HOP: f32 = 0.5;
 
@@ -173,9 +175,15 @@ fn walk(
             *joined.entry(*slot).or_insert(0.0) += 0.5 * (score - floor) / spread;
         }
     }
-    let seeds = best(&joined, SEEDS);
+    // What names an entity of the question is as good a place to begin as what is like the question.
+    let naming = partition.graph.naming(entities);
+    for (slot, gain) in &naming {
+        *joined.entry(*slot).or_insert(0.0) += gain;
+    }
+    let mut seeds = best(&joined, SEEDS);
+    seeds.iter_mut().for_each(|(_, score)| *score = score.min(MOST_OF_A_SEED));
     let mut gains = partition.graph.hop(&seeds);
-    let mut reached: FxHashMap<u32, f32> = joined.clone();
+    let mut reached: FxHashMap<u32, f32> = joined;
     for (slot, gain) in &gains {
         *reached.entry(*slot).or_insert(0.0) += gain;
     }
@@ -189,7 +197,7 @@ fn walk(
         let held = gains.entry(slot).or_insert(0.0);
         *held = held.max(gain);
     }
-    for (slot, gain) in partition.graph.naming(entities) {
+    for (slot, gain) in naming {
         let held = gains.entry(slot).or_insert(0.0);
         *held = held.max(gain);
     }

@@ -4,6 +4,7 @@ use super::Partition;
 use super::document::Document;
 use super::find::{Found, found};
 use crate::chat::Role;
+use crate::memory::MemoryType;
 use crate::search::bm25::{Bm25Params, QueryTerm, idf};
 use crate::search::vector::{dot, normalised};
 use crate::search::{Candidate, SearchQuery, Signal, Signals, Strategies, text};
@@ -47,7 +48,7 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
     let mut context = Context::new(partition, query, &found);
     let documents: Vec<(u32, Option<&Document>)> =
         slots.iter().map(|slot| (*slot, partition.document(*slot))).collect();
-    let windows: Vec<Option<[Option<u32>; 2]>> =
+    let windows: Vec<Option<[Option<u32>; 3]>> =
         documents.iter().map(|(_, doc)| doc.and_then(|d| context.beside(d))).collect();
     let beside = windows.iter().flatten().flatten().flatten();
     let mut needed: Vec<u32> = slots.iter().chain(beside).copied().collect();
@@ -61,13 +62,19 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
 
     let mut conversations: FxHashMap<u32, f32> = FxHashMap::default();
     let place = |slot: u32| needed.binary_search(&slot).ok().map(|row| Place { slot, row });
-    let mut signals_of = |slot: u32, doc: &Document, beside: &Option<[Option<u32>; 2]>| {
+    let mut signals_of = |slot: u32, doc: &Document, beside: &Option<[Option<u32>; 3]>| {
         let own = place(slot)?;
         let mut signals = Signals::new();
         context.relevance(own, doc, &mut signals);
-        if let Some([before, after]) = beside {
+        if let Some([before, after, earlier]) = beside {
             let window = [Some(own), before.and_then(place), after.and_then(place)];
             context.neighbours(&window, doc, &mut signals);
+            let asked = before.filter(|slot| partition.document(*slot).is_some_and(|d| d.is_question));
+            for (signal, of) in [(Signal::Asked, asked), (Signal::Earlier, *earlier)] {
+                if let Some(fit) = of.and_then(place).and_then(|at| context.fit(at)) {
+                    signals.set(signal, fit);
+                }
+            }
         }
         if let Some(conversation) = doc.conversation
             && partition.conversations.get(conversation as usize).is_some_and(|c| c.slots.len() > 1)
@@ -140,11 +147,33 @@ impl<'a> Context<'a> {
         self.cosines.get(at.row).copied().filter(|cosine| !cosine.is_nan())
     }
 
-    /// The document before and the one after, where neighbours are context for each other.
-    fn beside(&self, doc: &Document) -> Option<[Option<u32>; 2]> {
+    /// The document before, the one after and the one two before, where neighbours are context for each other.
+    fn beside(&self, doc: &Document) -> Option<[Option<u32>; 3]> {
         let conversation = doc.conversation?;
         let neighbourly = self.partition.conversations.get(conversation as usize).is_some_and(|c| c.neighbourly());
-        neighbourly.then(|| [-1, 1].map(|offset| self.partition.neighbour(conversation, doc.position, offset)))
+        neighbourly.then(|| [-1, 1, -2].map(|offset| self.partition.neighbour(conversation, doc.position, offset)))
+    }
+
+    /// How well a document fits the question, as a share of the best one's score in words and in vectors: 0 to 1.
+    fn fit(&self, at: Place) -> Option<f32> {
+        let words = &self.partition.words;
+        let best = self.found.keyword.first().map_or(0.0, |(_, score)| *score);
+        let keyword = (best > 1e-6).then(|| {
+            let (length, average) = (words.length(at.slot), words.average());
+            let params = Bm25Params::default();
+            let saturated = |(t, tf): (&QueryTerm, &f32)| t.idf * params.saturate(*tf, length, average);
+            (self.found.terms.iter().zip(self.counts(at)).map(saturated).sum::<f32>() / best).min(1.0)
+        });
+        let vector = match (self.cosine(at), self.found.vector.as_slice()) {
+            (Some(cosine), [(_, first), .., (_, last)]) if first - last > 1e-6 => {
+                Some(((cosine - last) / (first - last)).clamp(0.0, 1.0))
+            }
+            _ => None,
+        };
+        match (keyword, vector) {
+            (Some(keyword), Some(vector)) => Some((keyword + vector) / 2.0),
+            (one, other) => one.or(other),
+        }
     }
 
     /// Words, vector, entities and exact strings of the document itself.
@@ -226,6 +255,7 @@ impl<'a> Context<'a> {
         signals.set(Signal::Length, doc.content_words as f32);
         signals.set(Signal::IsQuestion, f32::from(u8::from(doc.is_question)));
         signals.set(Signal::Code, f32::from(u8::from(doc.is_code)));
+        signals.set(Signal::Episodic, f32::from(u8::from(doc.kind == MemoryType::Episodic)));
         signals.set(Signal::TimeCue, f32::from(u8::from(doc.time_cue)));
         if let Some(speaker) = doc.speaker
             && !self.named.is_empty()

@@ -1,23 +1,23 @@
 //! The default ranker: weighted sums of what the candidates have, each signal scaled over the candidates of the question.
 
-use super::{rank_by, recency};
-use crate::search::{Candidate, HybridRanker, RankQuery, Ranked, Signal, text};
+use super::{learned, rank_by, recency};
+use crate::query::QueryIntent;
+use crate::search::{Candidate, HybridRanker, RankQuery, Ranked, Signal, Signals, text};
 
-/// The weights of the default ranker. Relevance (the first five) is a weighted mean of what a candidate has; the rest is added.
+/// What each signal counts where a kind of thing is searched. Relevance (the first five) is a weighted mean over what a candidate
+/// has; the rest is added.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
-pub struct DefaultWeights {
-    /// Share of the keyword score in each pair of keyword and vector; the vector has the rest.
+pub struct SignalWeights {
+    /// Of the keyword score, scaled by min-max like the next four.
     pub keyword: f32,
-    /// The same where most of what was found are documents, not things that somebody said.
-    pub keyword_documents: f32,
-    /// The same where most of it is code.
-    pub keyword_code: f32,
-    /// Of the candidate itself.
-    pub own: f32,
-    /// Of it with its neighbours.
-    pub window: f32,
-    /// Of its conversation as a whole.
+    /// Of the cosine.
+    pub vector: f32,
+    /// Of the keyword score with the neighbours.
+    pub window_keyword: f32,
+    /// Of the cosine with the neighbours.
+    pub window_vector: f32,
+    /// Of its conversation's score as a whole, as a share of the best one's.
     pub conversation: f32,
     /// Of the gain by the entity graph.
     pub graph: f32,
@@ -31,10 +31,14 @@ pub struct DefaultWeights {
     pub time_cue: f32,
     /// Of a speaker named in the question.
     pub speaker: f32,
-    /// Of `min(ln(1 + content words) / ln 31, 1.2) - 1.2`: what is short loses, in conversations between people.
+    /// Of `min(ln(1 + content words) / ln 31, 1.2) - 1.2`: what is short loses.
     pub length: f32,
     /// Of being itself a question; negative.
     pub is_question: f32,
+    /// Of the fit of the question asked just before it.
+    pub asked: f32,
+    /// Of the fit of what was said two turns before it.
+    pub earlier: f32,
     /// What the assistant's words lose against the user's, unless the question is about what the assistant said.
     pub user_said: f32,
     /// Of recency, where the question is about now.
@@ -45,27 +49,89 @@ pub struct DefaultWeights {
     pub frequency: f32,
 }
 
+impl SignalWeights {
+    /// The names of the weights, in order.
+    pub const NAMES: [&'static str; 19] = [
+        "keyword",
+        "vector",
+        "window_keyword",
+        "window_vector",
+        "conversation",
+        "graph",
+        "exact",
+        "entity",
+        "time",
+        "time_cue",
+        "speaker",
+        "length",
+        "is_question",
+        "asked",
+        "earlier",
+        "user_said",
+        "recency",
+        "reliability",
+        "frequency",
+    ];
+
+    /// The weight `name`, to be changed; `None` if there is none of that name.
+    ///
+    /// ```
+    /// use syntra_core::search::DefaultWeights;
+    /// let mut weights = DefaultWeights::default();
+    /// *weights.people.get_mut("length").unwrap() = 0.0;
+    /// assert_eq!(weights.people.length, 0.0);
+    /// ```
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut f32> {
+        Some(match name {
+            "keyword" => &mut self.keyword,
+            "vector" => &mut self.vector,
+            "window_keyword" => &mut self.window_keyword,
+            "window_vector" => &mut self.window_vector,
+            "conversation" => &mut self.conversation,
+            "graph" => &mut self.graph,
+            "exact" => &mut self.exact,
+            "entity" => &mut self.entity,
+            "time" => &mut self.time,
+            "time_cue" => &mut self.time_cue,
+            "speaker" => &mut self.speaker,
+            "length" => &mut self.length,
+            "is_question" => &mut self.is_question,
+            "asked" => &mut self.asked,
+            "earlier" => &mut self.earlier,
+            "user_said" => &mut self.user_said,
+            "recency" => &mut self.recency,
+            "reliability" => &mut self.reliability,
+            "frequency" => &mut self.frequency,
+            _ => return None,
+        })
+    }
+}
+
+/// The weights of the default ranker by what is searched, which it tells by what most of the candidates are. The defaults are
+/// learned, see `docs/ranking.md`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct DefaultWeights {
+    /// What people said to each other: neighbours are context.
+    pub people: SignalWeights,
+    /// What was said to or by an assistant, and what happened on its own.
+    pub assistant: SignalWeights,
+    /// Documents and facts, asked for by a question.
+    pub documents: SignalWeights,
+    /// Documents and facts, looked for by a statement or by key words: what is sought says it in much the same words.
+    pub statements: SignalWeights,
+    /// Program code.
+    pub code: SignalWeights,
+}
+
 impl Default for DefaultWeights {
     fn default() -> Self {
         Self {
-            keyword: 0.4,
-            keyword_documents: 0.5,
-            keyword_code: 0.6,
-            own: 0.5,
-            window: 0.5,
-            conversation: 0.3,
-            graph: 1.0,
-            exact: 0.1,
-            entity: 0.0,
-            time: 0.1,
-            time_cue: 0.1,
-            speaker: 0.07,
-            length: 0.2,
-            is_question: -0.08,
-            user_said: 0.3,
-            recency: 0.15,
-            reliability: 0.05,
-            frequency: 0.02,
+            people: learned::PEOPLE,
+            assistant: learned::ASSISTANT,
+            documents: learned::DOCUMENTS,
+            statements: learned::STATEMENTS,
+            code: learned::CODE,
         }
     }
 }
@@ -75,8 +141,8 @@ impl Default for DefaultWeights {
 /// Keyword and vector scores, those of the neighbours and the conversation's are scaled by min-max over the candidates; the
 /// relevance of a candidate is their weighted mean over what it has (an absent one is left out and the weights are
 /// renormalised). What else is known of it is added: hops over the entity graph, exact strings, time, speaker, length,
-/// whether it is a question, who said it, and recency only where the question is about now. The formula and the figures
-/// behind each part are in `docs/ranking.md`.
+/// whether it is a question or answers one, who said it, and recency only where the question is about now. The weights are
+/// learned for four kinds of what is searched; the formula, the script and the figures are in `docs/ranking.md`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultRanker {
     weights: DefaultWeights,
@@ -129,33 +195,25 @@ const SCALED: [Signal; 5] =
 
 impl DefaultRanker {
     fn parts(&self, question: &Question, scales: &[Scale; 5], candidate: &Candidate, parts: &mut Vec<(Signal, f32)>) {
-        let w = &self.weights;
-        let keyword = match question.searched {
-            Searched::Said => w.keyword,
-            Searched::Documents => w.keyword_documents,
-            Searched::Code => w.keyword_code,
+        let w = match question.searched {
+            Searched::People => &self.weights.people,
+            Searched::Assistant => &self.weights.assistant,
+            Searched::Documents => &self.weights.documents,
+            Searched::Statements => &self.weights.statements,
+            Searched::Code => &self.weights.code,
         };
-        let own = [(Signal::Keyword, keyword), (Signal::Vector, 1.0 - keyword)];
-        let window = [(Signal::WindowKeyword, keyword), (Signal::WindowVector, 1.0 - keyword)];
         let signals = &candidate.signals;
-        let scaled = |signal: Signal| {
-            let scale = SCALED.iter().position(|s| *s == signal).and_then(|at| scales.get(at))?;
-            signals.get(signal).map(|value| scale.apply(value))
-        };
 
-        // Each pair is a mean over what is there of it, and relevance a mean over the pairs that are there.
+        // Relevance is a mean over what is there of it.
+        let weights = [w.keyword, w.vector, w.window_keyword, w.window_vector, w.conversation];
         let mut total = 0.0;
-        for (pair, weight) in [(own, w.own), (window, w.window)] {
-            let there = pair.map(|(s, share)| scaled(s).map(|value| (s, share, value)));
-            let shares: f32 = there.iter().flatten().map(|(_, share, _)| share).sum();
-            if shares > 0.0 {
+        for ((signal, scale), weight) in SCALED.into_iter().zip(scales).zip(weights) {
+            if weight > 0.0
+                && let Some(value) = signals.get(signal)
+            {
                 total += weight;
-                parts.extend(there.iter().flatten().map(|(s, share, value)| (*s, weight * share / shares * value)));
+                parts.push((signal, weight * scale.apply(value)));
             }
-        }
-        if let Some(value) = scaled(Signal::Conversation) {
-            total += w.conversation;
-            parts.push((Signal::Conversation, w.conversation * value));
         }
         if total > 0.0 {
             parts.iter_mut().for_each(|(_, part)| *part /= total);
@@ -174,14 +232,10 @@ impl DefaultRanker {
         add(Signal::Entity, w.entity, &as_is);
         add(Signal::Time, w.time, &as_is);
         add(Signal::Speaker, w.speaker, &as_is);
-        // Between people a short turn rarely holds the answer; beside an assistant, in documents and in code length says little.
-        if signals.get(Signal::Conversation).is_some() && signals.get(Signal::UserSaid).is_none() {
-            add(Signal::Length, w.length, &|n| (n.max(0.0).ln_1p() / 31f32.ln()).min(1.2) - 1.2);
-        }
-        // Nor does it matter there who asks: beside an assistant a question of the user's says what it is about.
-        if signals.get(Signal::UserSaid).is_none() {
-            add(Signal::IsQuestion, w.is_question, &as_is);
-        }
+        add(Signal::Length, w.length, &|n| (n.max(0.0).ln_1p() / 31f32.ln()).min(1.2) - 1.2);
+        add(Signal::IsQuestion, w.is_question, &as_is);
+        add(Signal::Asked, w.asked, &as_is);
+        add(Signal::Earlier, w.earlier, &as_is);
         if question.when {
             add(Signal::TimeCue, w.time_cue, &as_is);
         }
@@ -207,25 +261,31 @@ struct Question {
 
 /// What most of the candidates are.
 enum Searched {
-    Said,
+    People,
+    Assistant,
     Documents,
+    Statements,
     Code,
 }
 
 impl Searched {
-    fn of(candidates: &[Candidate]) -> Self {
-        let most = |is: &dyn Fn(&Candidate) -> bool| candidates.iter().filter(|c| is(c)).count() * 2 > candidates.len();
-        let said = |c: &Candidate| {
-            c.signals.get(Signal::Speaker).is_some()
-                || c.signals.get(Signal::UserSaid).is_some()
-                || c.signals.get(Signal::WindowKeyword).is_some()
+    fn of(candidates: &[Candidate], intent: QueryIntent) -> Self {
+        let most =
+            |is: &dyn Fn(&Signals) -> bool| candidates.iter().filter(|c| is(&c.signals)).count() * 2 > candidates.len();
+        let is = |signals: &Signals, signal| signals.get(signal).is_some_and(|value| value > 0.5);
+        let said = |s: &Signals| {
+            is(s, Signal::Episodic) || s.get(Signal::Speaker).is_some() || s.get(Signal::UserSaid).is_some()
         };
-        if most(&|c| c.signals.get(Signal::Code).is_some_and(|code| code > 0.5)) {
+        if most(&|s| said(s) && s.get(Signal::WindowKeyword).or(s.get(Signal::WindowVector)).is_some()) {
+            Self::People
+        } else if most(&said) {
+            Self::Assistant
+        } else if most(&|s| is(s, Signal::Code)) {
             Self::Code
-        } else if most(&|c| !said(c)) {
+        } else if matches!(intent, QueryIntent::Question | QueryIntent::Recall) {
             Self::Documents
         } else {
-            Self::Said
+            Self::Statements
         }
     }
 }
@@ -239,7 +299,7 @@ impl Question {
             when: query.analysis.asks_when || words.first().is_some_and(|w| w == "when"),
             about_now: query.analysis.about_now,
             of_assistant: you && words.iter().any(|w| said.contains(&w.as_str())),
-            searched: Searched::of(candidates),
+            searched: Searched::of(candidates, query.intent),
         }
     }
 }

@@ -2,11 +2,12 @@
 
 mod classic;
 mod default;
+mod learned;
 #[cfg(test)]
 mod tests;
 
 pub use classic::{ClassicRanker, ClassicWeights};
-pub use default::{DefaultRanker, DefaultWeights};
+pub use default::{DefaultRanker, DefaultWeights, SignalWeights};
 
 use super::{Candidate, Ranked, Signal};
 

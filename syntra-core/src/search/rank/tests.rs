@@ -111,6 +111,43 @@ fn default_leaves_out_what_is_absent() {
 }
 
 #[test]
+fn weights_are_those_of_what_is_searched() {
+    // By words for code, by vectors for what is said, by words again for a question about documents.
+    let mut weights = DefaultWeights::default();
+    for (of, keyword) in [
+        (&mut weights.people, 0.0),
+        (&mut weights.assistant, 0.0),
+        (&mut weights.statements, 0.0),
+        (&mut weights.documents, 1.0),
+        (&mut weights.code, 1.0),
+    ] {
+        *of.get_mut("keyword").unwrap() = keyword;
+        *of.get_mut("vector").unwrap() = 1.0 - keyword;
+    }
+    assert!(weights.people.get_mut("no such weight").is_none());
+    assert!(SignalWeights::NAMES.iter().all(|name| weights.people.get_mut(name).is_some()));
+    let first = |also: &[(Signal, f32)], intent| {
+        let of = |id, keyword, vector| {
+            candidate(id, &[&[(Signal::Keyword, keyword), (Signal::Vector, vector)], also].concat())
+        };
+        let analysis = QueryAnalysis { intent, ..QueryAnalysis::default() };
+        let all = rank(
+            &DefaultRanker::with_weights(weights),
+            &analysis,
+            vec![of("words", 4.0, 0.1), of("vectors", 1.0, 0.9)],
+        );
+        all[0].candidate.id.to_string()
+    };
+    let (question, statement) = (QueryIntent::Question, QueryIntent::Conversation);
+    assert_eq!(first(&[(Signal::Code, 1.0)], statement), "words");
+    assert_eq!(first(&[(Signal::Episodic, 1.0)], question), "vectors");
+    assert_eq!(first(&[(Signal::UserSaid, 1.0), (Signal::Code, 1.0)], question), "vectors");
+    assert_eq!(first(&[(Signal::Episodic, 1.0), (Signal::WindowKeyword, 1.0)], question), "vectors");
+    assert_eq!(first(&[(Signal::Episodic, 0.0)], question), "words");
+    assert_eq!(first(&[(Signal::Episodic, 0.0)], statement), "vectors");
+}
+
+#[test]
 fn default_counts_recency_only_when_asked_about_now() {
     let two = || vec![candidate("a", &[(Signal::AgeDays, 400.0)]), candidate("b", &[(Signal::AgeDays, 1.0)])];
     let mut analysis = QueryAnalysis::default();
@@ -120,7 +157,9 @@ fn default_counts_recency_only_when_asked_about_now() {
     assert_eq!(order(rank(&DefaultRanker::default(), &analysis, two())), ["b", "a"]);
 }
 
-const SIGNALS: [Signal; 14] = [
+const SIGNALS: [Signal; 16] = [
+    Signal::Asked,
+    Signal::Earlier,
     Signal::Keyword,
     Signal::Vector,
     Signal::Graph,
@@ -187,7 +226,7 @@ proptest! {
 
     /// More of a good signal never makes a candidate worse, nor lowers its place.
     #[test]
-    fn every_ranker_is_monotone(candidates in candidates(), which in 0usize..12, signal in 0usize..13, more in 0.0f32..2.0) {
+    fn every_ranker_is_monotone(candidates in candidates(), which in 0usize..12, signal in 0usize..15, more in 0.0f32..2.0) {
         let signal = SIGNALS[signal];
         let better = |c: &Candidate| match (signal, c.signals.get(signal)) {
             (_, None) => None,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use syntra_core::search::{
-    Candidate, ClassicRanker, DefaultRanker, DefaultWeights, HybridRanker, RankQuery, Ranked, Signal,
+    Candidate, ClassicRanker, DefaultRanker, DefaultWeights, HybridRanker, RankQuery, Ranked, Signal, SignalWeights,
 };
 use syntra_core::{Error, Result};
 
@@ -22,33 +22,48 @@ pub(super) fn by_name(name: &str, weights: &[(String, f32)]) -> Result<Arc<dyn H
     })
 }
 
+/// The default weights with `name=value` changed in all kinds, `kind.name=value` in one.
 fn changed(changes: &[(String, f32)]) -> Result<DefaultWeights> {
     let mut weights = DefaultWeights::default();
-    for (name, value) in changes {
-        let place = match name.as_str() {
-            "keyword" => &mut weights.keyword,
-            "keyword_documents" => &mut weights.keyword_documents,
-            "keyword_code" => &mut weights.keyword_code,
-            "own" => &mut weights.own,
-            "window" => &mut weights.window,
-            "conversation" => &mut weights.conversation,
-            "graph" => &mut weights.graph,
-            "exact" => &mut weights.exact,
-            "entity" => &mut weights.entity,
-            "time" => &mut weights.time,
-            "time_cue" => &mut weights.time_cue,
-            "speaker" => &mut weights.speaker,
-            "length" => &mut weights.length,
-            "is_question" => &mut weights.is_question,
-            "user_said" => &mut weights.user_said,
-            "recency" => &mut weights.recency,
-            "reliability" => &mut weights.reliability,
-            "frequency" => &mut weights.frequency,
-            _ => return Err(Error::invalid(format!("the default ranker has no weight {name:?}"))),
-        };
-        *place = *value;
+    let DefaultWeights { people, assistant, documents, statements, code, .. } = &mut weights;
+    let mut kinds = [
+        ("people", people),
+        ("assistant", assistant),
+        ("documents", documents),
+        ("statements", statements),
+        ("code", code),
+    ];
+    for (change, value) in changes {
+        let (kind, name) = change.split_once('.').map_or((None, change.as_str()), |(kind, name)| (Some(kind), name));
+        let mut known = false;
+        for (_, weights) in kinds.iter_mut().filter(|(known, _)| kind.is_none_or(|kind| kind == *known)) {
+            if let Some(place) = weights.get_mut(name) {
+                *place = *value;
+                known = true;
+            }
+        }
+        if !known {
+            let names = SignalWeights::NAMES.join(", ");
+            return Err(Error::invalid(format!(
+                "the default ranker has no weight {change:?}: use one of {names}, alone or after people., assistant., documents., statements. or code."
+            )));
+        }
     }
     Ok(weights)
+}
+
+/// What an ablation compares: the baselines, the default ranker, and it without each of its weights.
+pub(super) fn ablation() -> Result<Vec<(String, Arc<dyn HybridRanker>)>> {
+    let mut all = Vec::new();
+    for name in ["keyword", "vector", "classic", "classic-adaptive", "default"] {
+        all.push((name.to_owned(), by_name(name, &[])?));
+    }
+    for name in SignalWeights::NAMES {
+        all.push((format!("without {name}"), by_name("default", &[(name.to_owned(), 0.0)])?));
+    }
+    let window = [("window_keyword".to_owned(), 0.0), ("window_vector".to_owned(), 0.0)];
+    all.push(("without window".to_owned(), by_name("default", &window)?));
+    Ok(all)
 }
 
 /// One signal alone, as a baseline.
