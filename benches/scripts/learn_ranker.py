@@ -215,8 +215,8 @@ def rust(weights, sets):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dumps", nargs="+")
-    parser.add_argument("--l2", type=float, default=0.3, help="how strongly the weights are held to those set by hand")
-    parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--l2", type=float, default=0.1, help="how strongly the weights are held to those set by hand")
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--out", help="where to write the Rust table")
     parser.add_argument("--no-check", action="store_true", help="leave out the leave-out figures")
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 //! Which language a text is in, as far as stemming needs it: by its function words and its letters, without a model.
 
 use rust_stemmers::{Algorithm, Stemmer};
-use std::collections::HashMap;
+use rustc_hash::FxHashMap;
 use std::sync::LazyLock;
 
 /// A language in Latin script: its stemmer, its function words, and letters that few others have.
@@ -111,12 +111,15 @@ const LANGUAGES: &[Language] = &[
     },
 ];
 
-/// At most so many words of a text are looked at.
+/// At most so many words of a text are looked at, and no more once so many are English.
 const READ: usize = 60;
+const ENOUGH: u32 = 16;
+/// No function word has more bytes.
+const LONGEST: usize = 16;
 
 /// Which languages a function word belongs to, a bit each.
-static WORDS: LazyLock<HashMap<&'static str, u16>> = LazyLock::new(|| {
-    let mut words = HashMap::new();
+static WORDS: LazyLock<FxHashMap<&'static str, u16>> = LazyLock::new(|| {
+    let mut words = FxHashMap::default();
     for (at, language) in LANGUAGES.iter().enumerate() {
         for word in language.words.split_ascii_whitespace() {
             *words.entry(word).or_insert(0) |= 1 << at;
@@ -137,16 +140,26 @@ impl Detected {
         let mut letters = 0;
         let words =
             text.split(|c: char| !c.is_alphanumeric() && c != '\'' && c != '\u{2019}').filter(|w| !w.is_empty());
+        let mut lower = String::new();
         for word in words.take(READ) {
-            let lower = word.to_lowercase();
-            // `l'école`, `c'est`, `dell'anno`: what is before the apostrophe is gone into the next word.
-            let bits = WORDS.get(lower.as_str()).copied().unwrap_or(0);
-            for (at, hit) in hits.iter_mut().enumerate() {
-                // What one language has alone says more than what several share.
-                *hit += u32::from(bits >> at & 1) * if bits.count_ones() == 1 { 3 } else { 2 };
+            if word.len() <= LONGEST {
+                lower.clear();
+                lower.extend(word.chars().flat_map(char::to_lowercase));
+                let bits = WORDS.get(lower.as_str()).copied().unwrap_or(0);
+                if bits != 0 {
+                    // What one language has alone says more than what several share.
+                    let weight = if bits.count_ones() == 1 { 3 } else { 2 };
+                    hits.iter_mut().enumerate().for_each(|(at, hit)| *hit += u32::from(bits >> at & 1) * weight);
+                }
             }
             if !word.is_ascii() {
-                letters |= marks(&lower);
+                letters |= marks(&word.to_lowercase());
+            }
+            if let [english, others @ ..] = &hits
+                && *english >= ENOUGH
+                && others.iter().all(|hit| hit * 2 < *english)
+            {
+                return None;
             }
         }
         if text.contains(['¿', '¡']) {
