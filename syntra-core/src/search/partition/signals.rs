@@ -6,7 +6,7 @@ use super::find::{Found, found};
 use crate::chat::Role;
 use crate::memory::MemoryType;
 use crate::search::bm25::{Bm25Params, QueryTerm, idf};
-use crate::search::vector::{dot, normalised};
+use crate::search::vector::{Rounded, dot, normalised};
 use crate::search::{Candidate, SearchQuery, Signal, Signals, Strategies, text};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -51,13 +51,21 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
     let windows: Vec<Option<[Option<u32>; 3]>> =
         documents.iter().map(|(_, doc)| doc.and_then(|d| context.beside(d))).collect();
     let beside = windows.iter().flatten().flatten().flatten();
-    let mut needed: Vec<u32> = slots.iter().chain(beside).copied().collect();
-    needed.sort_unstable();
-    needed.dedup();
+    // The candidates come before those that are only beside one.
+    let mut looked_at: Vec<(u32, bool)> =
+        slots.iter().map(|slot| (*slot, false)).chain(beside.map(|slot| (*slot, true))).collect();
+    looked_at.sort_unstable();
+    looked_at.dedup_by_key(|(slot, _)| *slot);
+    let needed: Vec<u32> = looked_at.iter().map(|(slot, _)| *slot).collect();
     context.counts = partition.words.counts(&needed, &found.terms);
     if let Some(query) = &context.vector {
-        let cosine = |slot: &u32| partition.vectors.get(*slot).map_or(f32::NAN, |vector| dot(query, vector));
-        context.cosines = needed.iter().map(cosine).collect();
+        let rounded = Rounded::new(query);
+        let cosine = |(slot, is_beside): &(u32, bool)| match is_beside {
+            // For context some thousandths are nothing, and it is most of what is read.
+            true => partition.vectors.roughly(*slot, &rounded),
+            false => partition.vectors.get(*slot).map(|vector| dot(query, vector)),
+        };
+        context.cosines = looked_at.iter().map(|at| cosine(at).unwrap_or(f32::NAN)).collect();
     }
 
     let mut conversations: FxHashMap<u32, f32> = FxHashMap::default();

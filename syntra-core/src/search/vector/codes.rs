@@ -107,9 +107,9 @@ impl Question {
     #[inline]
     pub(super) fn scan(&self, codes: &[u64], words: usize, worth: &[f32], found: &mut impl FnMut(usize, f32)) {
         let (double, sum) = (2.0 * self.step, self.sum);
-        kernel::scan_bits(codes, words, &self.planes, &mut |row, bits| {
-            if let Some(worth) = worth.get(row) {
-                found(row, (double * bits as f32 - sum) * worth);
+        kernel::scan_bits(codes, words, &self.planes, &mut |first, bits| {
+            for ((row, bits), worth) in (first..).zip(bits).zip(worth.get(first..).unwrap_or(&[])) {
+                found(row, (double * *bits as f32 - sum) * worth);
             }
         });
     }

@@ -1,6 +1,6 @@
 //! Approximate nearest neighbours over a graph, for partitions too large to scan.
 
-use super::{FlatIndex, kernel, normalised};
+use super::{FlatIndex, Rounded, kernel, normalised};
 use crate::error::Result;
 use crate::search::VectorIndex;
 use crate::search::top::TopK;
@@ -138,6 +138,11 @@ impl HnswIndex {
     /// The vector of `key`, of length 1.
     pub fn get(&self, key: u32) -> Option<&[f32]> {
         self.flat.get(key)
+    }
+
+    /// See [`FlatIndex::roughly`].
+    pub(crate) fn roughly(&self, key: u32, question: &Rounded) -> Option<f32> {
+        self.flat.roughly(key, question)
     }
 
     /// Waits for a graph in the making, and takes it into use.

@@ -56,9 +56,10 @@ pub(crate) fn dot_i8(a: &[i8], b: &[i8], sum: i32) -> i32 {
     portable::dot_i8(a, b)
 }
 
-/// [`dot_i8`] of each row of `rows` (of `length` numbers each, as many as `b` has), handed to `found` with the row's number.
+/// [`dot_i8`] of each row of `rows` (of `length` numbers each, as many as `b` has), handed to `found` some rows at a time with
+/// the number of the first.
 #[inline]
-pub(crate) fn scan_i8(rows: &[i8], length: usize, b: &[i8], sum: i32, found: &mut impl FnMut(usize, i32)) {
+pub(crate) fn scan_i8(rows: &[i8], length: usize, b: &[i8], sum: i32, found: &mut impl FnMut(usize, &[i32])) {
     if length == 0 || b.len() != length {
         return;
     }
@@ -73,18 +74,33 @@ pub(crate) fn scan_i8(rows: &[i8], length: usize, b: &[i8], sum: i32, found: &mu
             return unsafe { x86::scan_i8_avx2(rows, length, b, found) };
         }
     }
-    for (at, row) in rows.chunks_exact(length).enumerate() {
-        found(at, dot_i8(row, b, sum));
+    by_blocks(rows, length, found, |row| dot_i8(row, b, sum));
+}
+
+/// Hands `found` what `of` says of each row, some rows at a time.
+#[inline(always)]
+fn by_blocks<T>(rows: &[T], length: usize, found: &mut impl FnMut(usize, &[i32]), of: impl Fn(&[T]) -> i32) {
+    let mut block = [0i32; BLOCK];
+    for (at, rows) in rows.chunks(length * BLOCK).enumerate() {
+        let mut held = 0;
+        for (place, row) in block.iter_mut().zip(rows.chunks_exact(length)) {
+            *place = of(row);
+            held += 1;
+        }
+        found(at * BLOCK, block.get(..held).unwrap_or(&[]));
     }
 }
+
+/// Rows that are handed on at a time.
+const BLOCK: usize = 16;
 
 /// The bits of a question: four planes of a vector of whole numbers from -8 to 7, least significant first, each as long as a row.
 pub(crate) type Planes = [Vec<u64>; 4];
 
 /// For each row of `codes` (rows of `words` 64-bit words) the sum of the question's numbers where the row has a bit, handed to
-/// `found` with the row's number.
+/// `found` some rows at a time with the number of the first.
 #[inline]
-pub(crate) fn scan_bits(codes: &[u64], words: usize, planes: &Planes, found: &mut impl FnMut(usize, i32)) {
+pub(crate) fn scan_bits(codes: &[u64], words: usize, planes: &Planes, found: &mut impl FnMut(usize, &[i32])) {
     if words == 0 || planes.iter().any(|plane| plane.len() != words) {
         return;
     }
@@ -140,9 +156,9 @@ mod portable {
     }
 
     #[inline(always)]
-    pub(super) fn scan_bits(codes: &[u64], words: usize, planes: &Planes, found: &mut impl FnMut(usize, i32)) {
+    pub(super) fn scan_bits(codes: &[u64], words: usize, planes: &Planes, found: &mut impl FnMut(usize, &[i32])) {
         let [p0, p1, p2, p3] = planes;
-        for (at, row) in codes.chunks_exact(words).enumerate() {
+        super::by_blocks(codes, words, found, |row| {
             let (mut s0, mut s1, mut s2, mut s3) = (0u32, 0u32, 0u32, 0u32);
             for ((((word, a), b), c), d) in row.iter().zip(p0).zip(p1).zip(p2).zip(p3) {
                 s0 += (word & a).count_ones();
@@ -150,8 +166,8 @@ mod portable {
                 s2 += (word & c).count_ones();
                 s3 += (word & d).count_ones();
             }
-            found(at, s0 as i32 + 2 * s1 as i32 + 4 * s2 as i32 - 8 * s3 as i32);
-        }
+            s0 as i32 + 2 * s1 as i32 + 4 * s2 as i32 - 8 * s3 as i32
+        });
     }
 }
 
@@ -229,74 +245,98 @@ mod x86 {
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    pub(super) fn scan_i8_vnni(rows: &[i8], length: usize, b: &[i8], sum: i32, found: &mut impl FnMut(usize, i32)) {
-        for (at, row) in rows.chunks_exact(length).enumerate() {
-            found(at, dot_i8_vnni(row, b, sum));
-        }
+    pub(super) fn scan_i8_vnni(rows: &[i8], length: usize, b: &[i8], sum: i32, found: &mut impl FnMut(usize, &[i32])) {
+        super::by_blocks(rows, length, found, |row| dot_i8_vnni(row, b, sum));
     }
 
     #[target_feature(enable = "avx2")]
-    pub(super) fn scan_i8_avx2(rows: &[i8], length: usize, b: &[i8], found: &mut impl FnMut(usize, i32)) {
-        for (at, row) in rows.chunks_exact(length).enumerate() {
-            found(at, dot_i8_avx2(row, b));
-        }
+    pub(super) fn scan_i8_avx2(rows: &[i8], length: usize, b: &[i8], found: &mut impl FnMut(usize, &[i32])) {
+        super::by_blocks(rows, length, found, |row| dot_i8_avx2(row, b));
     }
 
     /// `words` is a multiple of four, and so long is each plane.
     #[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq")]
-    pub(super) fn scan_bits_avx512(codes: &[u64], words: usize, planes: &Planes, found: &mut impl FnMut(usize, i32)) {
-        let planes = planes.each_ref().map(|plane| plane.as_chunks::<4>().0);
+    pub(super) fn scan_bits_avx512(
+        codes: &[u64],
+        words: usize,
+        planes: &Planes,
+        found: &mut impl FnMut(usize, &[i32]),
+    ) {
+        let fours = planes.each_ref().map(|plane| plane.as_chunks::<4>().0);
+        if let (4, [[p0], [p1], [p2], [p3]]) = (words, fours) {
+            return scan_256_bits(codes, [p0, p1, p2, p3], found);
+        }
         let sum_of = |row: &[u64]| {
-            let mut total = _mm256_setzero_si256();
+            let mut total = [0i64; 4];
             for (at, word) in row.as_chunks::<4>().0.iter().enumerate() {
-                // SAFETY: a chunk has 4 words, a register's width; unaligned reads are allowed.
-                let word = unsafe { _mm256_loadu_epi64(word.as_ptr().cast()) };
-                let count = |plane: &[[u64; 4]]| match plane.get(at) {
-                    // SAFETY: as above.
-                    Some(bits) => {
-                        _mm256_popcnt_epi64(_mm256_and_si256(word, unsafe { _mm256_loadu_epi64(bits.as_ptr().cast()) }))
-                    }
-                    None => _mm256_setzero_si256(),
-                };
-                let low = _mm256_add_epi64(count(planes[0]), _mm256_slli_epi64::<1>(count(planes[1])));
-                let high = _mm256_sub_epi64(count(planes[2]), _mm256_slli_epi64::<1>(count(planes[3])));
-                total = _mm256_add_epi64(total, _mm256_add_epi64(low, _mm256_slli_epi64::<2>(high)));
-            }
-            total
-        };
-        // Every count fits 32 bits: the four sums of four rows are folded together.
-        let (blocks, rest) = codes.as_chunks::<16>();
-        if words == 4 {
-            for (block, rows) in blocks.iter().enumerate() {
-                let (two, _) = rows.as_chunks::<4>();
-                let [a, b, c, d] = two else { continue };
-                let [a, b, c, d] = [sum_of(a), sum_of(b), sum_of(c), sum_of(d)];
-                let ab = _mm256_add_epi64(_mm256_unpacklo_epi64(a, b), _mm256_unpackhi_epi64(a, b));
-                let cd = _mm256_add_epi64(_mm256_unpacklo_epi64(c, d), _mm256_unpackhi_epi64(c, d));
-                let all = _mm256_add_epi64(
-                    _mm256_permute2x128_si256::<0x20>(ab, cd),
-                    _mm256_permute2x128_si256::<0x31>(ab, cd),
-                );
-                let sums = _mm256_cvtepi64_epi32(all);
-                let mut four = [0i32; 4];
-                // SAFETY: four numbers are a register's width.
-                unsafe { _mm_storeu_si128(four.as_mut_ptr().cast(), sums) };
-                for (at, sum) in four.into_iter().enumerate() {
-                    found(block * 4 + at, sum);
+                let mut sums = [0i64; 4];
+                // SAFETY: four words are a register's width, unaligned reads are allowed, and the instructions are there.
+                unsafe {
+                    let word = _mm256_loadu_epi64(word.as_ptr().cast());
+                    let count = |plane: &[[u64; 4]]| match plane.get(at) {
+                        Some(bits) => {
+                            _mm256_popcnt_epi64(_mm256_and_si256(word, _mm256_loadu_epi64(bits.as_ptr().cast())))
+                        }
+                        None => _mm256_setzero_si256(),
+                    };
+                    let low = _mm256_add_epi64(count(fours[0]), _mm256_slli_epi64::<1>(count(fours[1])));
+                    let high = _mm256_sub_epi64(count(fours[2]), _mm256_slli_epi64::<1>(count(fours[3])));
+                    _mm256_storeu_epi64(sums.as_mut_ptr(), _mm256_add_epi64(low, _mm256_slli_epi64::<2>(high)));
                 }
+                total.iter_mut().zip(sums).for_each(|(total, sum)| *total += sum);
+            }
+            total.iter().sum::<i64>() as i32
+        };
+        super::by_blocks(codes, words, found, sum_of);
+    }
+
+    /// Rows of four words, two a register and eight at a time.
+    #[target_feature(enable = "avx512f,avx512vl,avx512vpopcntdq")]
+    fn scan_256_bits(codes: &[u64], planes: [&[u64; 4]; 4], found: &mut impl FnMut(usize, &[i32])) {
+        // SAFETY: four words are the width of what is read.
+        let planes = planes.map(|plane| unsafe { _mm512_broadcast_i64x4(_mm256_loadu_epi64(plane.as_ptr().cast())) });
+        let two_rows = |rows: &[u64; 8]| {
+            // SAFETY: eight words are a register's width; unaligned reads are allowed.
+            let rows = unsafe { _mm512_loadu_epi64(rows.as_ptr().cast()) };
+            let [a, b, c, d] = planes.map(|plane| _mm512_popcnt_epi64(_mm512_and_si512(rows, plane)));
+            let low = _mm512_add_epi64(a, _mm512_slli_epi64::<1>(b));
+            let high = _mm512_sub_epi64(c, _mm512_slli_epi64::<1>(d));
+            _mm512_add_epi64(low, _mm512_slli_epi64::<2>(high))
+        };
+        // Of two registers with two rows each, the four sums: the first and third in the lower half, the others in the upper.
+        let four_sums = |a: __m512i, b: __m512i| {
+            let pairs = _mm512_add_epi64(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
+            let sums = _mm512_add_epi64(pairs, _mm512_shuffle_i64x2::<0b10_11_00_01>(pairs, pairs));
+            let mut out = [0i32; 8];
+            // SAFETY: eight numbers are a register's width.
+            unsafe { _mm256_storeu_si256(out.as_mut_ptr().cast(), _mm512_cvtepi64_epi32(sums)) };
+            [out[0], out[4], out[1], out[5]]
+        };
+        let (blocks, rest) = codes.as_chunks::<32>();
+        for (block, eight) in blocks.iter().enumerate() {
+            if let [a, b, c, d] = eight.as_chunks::<8>().0 {
+                let (first, second) = (four_sums(two_rows(a), two_rows(b)), four_sums(two_rows(c), two_rows(d)));
+                let [r0, r1, r2, r3] = first;
+                let [r4, r5, r6, r7] = second;
+                found(block * 8, &[r0, r1, r2, r3, r4, r5, r6, r7]);
             }
         }
-        let (done, rest) = if words == 4 { (blocks.len() * 4, rest) } else { (0, codes) };
-        for (at, row) in rest.chunks_exact(words).enumerate() {
-            let mut four = [0i64; 4];
-            // SAFETY: four numbers are a register's width.
-            unsafe { _mm256_storeu_epi64(four.as_mut_ptr(), sum_of(row)) };
-            found(done + at, four.iter().sum::<i64>() as i32);
+        let mut padded = [0u64; 32];
+        padded.iter_mut().zip(rest).for_each(|(to, word)| *to = *word);
+        if let [a, b, c, d] = padded.as_chunks::<8>().0 {
+            let (first, second) = (four_sums(two_rows(a), two_rows(b)), four_sums(two_rows(c), two_rows(d)));
+            let all = [first, second].concat();
+            found(blocks.len() * 8, all.get(..rest.len() / 4).unwrap_or(&[]));
         }
     }
 
     #[target_feature(enable = "popcnt")]
-    pub(super) fn scan_bits_popcnt(codes: &[u64], words: usize, planes: &Planes, found: &mut impl FnMut(usize, i32)) {
+    pub(super) fn scan_bits_popcnt(
+        codes: &[u64],
+        words: usize,
+        planes: &Planes,
+        found: &mut impl FnMut(usize, &[i32]),
+    ) {
         super::portable::scan_bits(codes, words, planes, found);
     }
 }
@@ -362,7 +402,7 @@ mod tests {
             proptest::prop_assert_eq!(portable::dot_i8(&a, &b), naive);
             let mut found = Vec::new();
             let rows = [&a[..], &b[..], &a[..]].concat();
-            scan_i8(&rows, b.len(), &b, sum_of(&b), &mut |row, dot| found.push((row, dot)));
+            scan_i8(&rows, b.len(), &b, sum_of(&b), &mut |row, dots| found.extend((row..).zip(dots.iter().copied())));
             let own: i32 = b.iter().map(|x| i32::from(*x) * i32::from(*x)).sum();
             let expected = if b.is_empty() { vec![] } else { vec![(0, naive), (1, own), (2, naive)] };
             proptest::prop_assert_eq!(found, expected);
@@ -381,7 +421,7 @@ mod tests {
                 }
             }
             let mut found = Vec::new();
-            scan_bits(&codes, words, &planes, &mut |row, sum| found.push((row, sum)));
+            scan_bits(&codes, words, &planes, &mut |row, sums| found.extend((row..).zip(sums.iter().copied())));
             let naive = |row: &[u64]| -> i32 {
                 let set = (0..words * 64).filter(|at| row[at / 64] >> (at % 64) & 1 == 1);
                 set.map(|at| i32::from(numbers[at])).sum()
@@ -390,7 +430,7 @@ mod tests {
             proptest::prop_assert_eq!(&found, &expected);
             if words > 0 {
                 let mut plain = Vec::new();
-                portable::scan_bits(&codes, words, &planes, &mut |row, sum| plain.push((row, sum)));
+                portable::scan_bits(&codes, words, &planes, &mut |row, sums| plain.extend((row..).zip(sums.iter().copied())));
                 proptest::prop_assert_eq!(&plain, &expected);
             }
         }

@@ -8,6 +8,7 @@ mod kernel;
 mod tests;
 
 pub use flat::FlatIndex;
+pub(crate) use flat::Rounded;
 pub use hnsw::HnswIndex;
 pub(crate) use kernel::dot;
 
