@@ -167,6 +167,8 @@ export interface CandidateReport {
   target: Target
   standing: 'chosen' | 'fallback' | 'excluded'
   rank?: number
+  predictedQuality?: number
+  qualitySource?: string
   estimatedCost?: number
   expectedFirstTokenMs?: number
   contextWindow?: number

@@ -2,10 +2,11 @@
 
 use super::catalogue::{canonical_provider, is_local};
 use super::constraints::{Ask, Exclusion};
+use super::learning::{Learner, Scored, View};
 use super::near::near_misses;
 use super::{
-    CandidateReport, Catalogue, Fleet, Intent, ModelInfo, Plan, Planned, RouteQuery, Router, Standing, Target,
-    TargetHealth, WebSearch, predicted_output_tokens,
+    CandidateReport, Catalogue, Fleet, Intent, ModelInfo, Plan, Planned, RouteOutcome, RouteQuery, Router, Standing,
+    Target, TargetHealth, WebSearch, predicted_output_tokens,
 };
 use crate::chat::NanoDollars;
 use crate::clock::Clock;
@@ -65,6 +66,7 @@ pub struct DefaultRouter {
     catalogue: Catalogue,
     preferences: RouterPreferences,
     clock: Arc<dyn Clock>,
+    learner: Learner,
 }
 
 /// What a whole point of expected quality (a useless answer against a perfect one) is worth at a quality preference of one half, in
@@ -105,6 +107,10 @@ struct Candidate<'a> {
     health: &'a TargetHealth,
     cost: Option<NanoDollars>,
     quality: f32,
+    /// What it is hoped to be beyond that.
+    hope: f32,
+    /// Outcomes of its own that the quality rests on.
+    outcomes: f32,
     seconds: f64,
     drawbacks: Drawbacks,
     score: f64,
@@ -123,7 +129,7 @@ struct Drawbacks {
 impl DefaultRouter {
     /// A router over `catalogue`; `clock` tells which models are retired.
     pub fn new(catalogue: Catalogue, preferences: RouterPreferences, clock: Arc<dyn Clock>) -> Self {
-        Self { catalogue, preferences, clock }
+        Self { catalogue, preferences, clock, learner: Learner::default() }
     }
 
     /// The models it knows.
@@ -178,10 +184,11 @@ impl DefaultRouter {
         })
     }
 
-    fn score(&self, candidate: &Candidate<'_>, stakes: f64) -> f64 {
-        let k = f64::from(self.preferences.quality.clamp(0.0, 1.0));
+    fn score(&self, query: &RouteQuery, candidate: &Candidate<'_>, stakes: f64) -> f64 {
+        let k = query.quality.filter(|k| !k.is_nan()).unwrap_or(self.preferences.quality);
+        let k = f64::from(k.clamp(0.0, 1.0));
         let failing = f64::from(candidate.health.failure_rate.clamp(0.0, 0.9));
-        let quality = f64::from(candidate.quality) * (1.0 - failing);
+        let quality = f64::from(candidate.quality + candidate.hope) * (1.0 - failing);
         // A call that fails is made again, so what an answer costs is the price of a call by its chance to succeed.
         let usd = candidate.cost.map_or(0.0, NanoDollars::usd) / (1.0 - failing);
         // At 0 the cost alone counts, at 1 the quality alone; latency counts in between.
@@ -207,6 +214,15 @@ impl Candidate<'_> {
             .then_with(|| self.target.cmp(other.target))
     }
 
+    /// Where its quality is from.
+    fn source(&self, query: &RouteQuery) -> Cow<'_, str> {
+        match self.outcomes.round() {
+            n if n >= 2.0 => Cow::Owned(format!("learned from {n:.0} outcomes")),
+            n if n >= 1.0 => Cow::Borrowed("learned from 1 outcome"),
+            _ => self.info.expected_quality(query.intent).1,
+        }
+    }
+
     fn reason(&self, rank: usize, query: &RouteQuery, previous: Option<&Self>, alternated: bool) -> String {
         let mut out = String::with_capacity(160);
         let intent = query.intent.as_str();
@@ -219,8 +235,7 @@ impl Candidate<'_> {
             }
             _ => write!(out, "next best for {intent}"),
         };
-        let (quality, source) = self.info.expected_quality(query.intent);
-        let _ = write!(out, ": quality {quality:.2} ({source})");
+        let _ = write!(out, ": quality {:.2} ({})", self.quality, self.source(query));
         let _ = match self.cost {
             Some(cost) if self.info.local && cost == NanoDollars::ZERO => write!(out, ", free on your own machine"),
             Some(cost) => write!(out, ", about {}", Dollars(cost)),
@@ -268,6 +283,51 @@ impl Router for DefaultRouter {
         let ask = Ask { query, today, pinned: pinned.is_some(), output: predicted.min(query.output_tokens.max(1)) };
         let confidence = f64::from(query.confidence.clamp(0.0, 1.0));
         let stakes = confidence * stakes(query.intent) + (1.0 - confidence) * UNSURE_STAKES;
+        self.learner.with_view(query, |learned| self.choose(query, fleet, &ask, pinned, stakes, learned))
+    }
+
+    fn observe(&self, outcome: &RouteOutcome) {
+        let Some(score) = outcome.score.filter(|score| (0.0..=1.0).contains(score)) else { return };
+        let info = self.info(&outcome.target);
+        let expected = info.price.estimate(outcome.input_tokens, predicted_output_tokens(outcome.intent));
+        self.learner.learn(&Scored {
+            organisation: &outcome.organisation,
+            question: &outcome.question,
+            intent: outcome.intent,
+            target: &outcome.target,
+            prior: info.expected_quality(outcome.intent).0,
+            score,
+            cost: outcome.cost.zip(expected).map(|(cost, expected)| (cost.usd(), expected.usd())),
+        });
+    }
+
+    fn export_learned(&self, organisation: &str) -> Option<serde_json::Value> {
+        self.learner.export(organisation)
+    }
+
+    fn import_learned(&self, organisation: &str, learned: &serde_json::Value) -> Result<()> {
+        self.learner.import(organisation, learned)
+    }
+
+    fn reset_learned(&self, organisation: &str) -> bool {
+        self.learner.reset(organisation)
+    }
+}
+
+impl DefaultRouter {
+    /// The plan, given what was learned for the question.
+    fn choose(
+        &self,
+        query: &RouteQuery,
+        fleet: &Fleet,
+        ask: &Ask<'_>,
+        pinned: Option<usize>,
+        stakes: f64,
+        learned: Option<&View<'_>>,
+    ) -> Result<Plan> {
+        // What is at stake is a guess as well, and outcomes say how much quality differs.
+        let certain = learned.map_or(0.0, View::certainty);
+        let stakes = (1.0 - certain) * stakes + certain * UNSURE_STAKES;
         let guess_s = median_first_token(fleet);
         let text_hash = fnv(0xcbf2_9ce4_8422_2325, query.text.as_bytes());
 
@@ -289,7 +349,13 @@ impl Router for DefaultRouter {
                 excluded.push((report, exclusion));
                 continue;
             }
-            let (quality, _) = info.expected_quality(query.intent);
+            let (mut quality, _) = info.expected_quality(query.intent);
+            let (mut hope, mut outcomes, mut cost) = (0.0, 0.0, cost);
+            if let Some(learned) = learned {
+                let expected = learned.of(target, quality, cost.map(NanoDollars::usd));
+                (quality, hope, outcomes) = (expected.quality, expected.hope, expected.outcomes);
+                cost = cost.map(|cost| NanoDollars::from_usd(cost.usd() * expected.cost_factor).unwrap_or(cost));
+            }
             let needed = query.input_tokens.saturating_add(query.output_tokens);
             let window_outgrown = match info.context_window {
                 Some(window) => query.history_messages > LONG_CONVERSATION && window < needed.saturating_mul(2),
@@ -303,8 +369,9 @@ impl Router for DefaultRouter {
             };
             let hash = fnv(fnv(text_hash, target.provider.as_bytes()), target.model.as_bytes());
             let seconds = health.first_token.map_or(guess_s, |t| t.as_secs_f64());
-            let mut candidate = Candidate { target, info, health, cost, quality, seconds, drawbacks, score: 0.0, hash };
-            candidate.score = self.score(&candidate, stakes);
+            let mut candidate =
+                Candidate { target, info, health, cost, quality, hope, outcomes, seconds, drawbacks, score: 0.0, hash };
+            candidate.score = self.score(query, &candidate, stakes);
             ranked.push(candidate);
         }
         if ranked.is_empty() {
@@ -321,6 +388,8 @@ impl Router for DefaultRouter {
             let standing = if rank == 0 { Standing::Chosen } else { Standing::Fallback };
             let mut report = CandidateReport::new(candidate.target.clone(), standing, Some(rank), reason.clone());
             fill(&mut report, &candidate.info, candidate.health, candidate.cost);
+            report.predicted_quality = Some(candidate.quality);
+            report.quality_source = Some(candidate.source(query).into_owned());
             candidates.push(report);
             order.push(Planned { target: candidate.target.clone(), reason });
         }

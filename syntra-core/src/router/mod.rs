@@ -1,6 +1,6 @@
 //! Which model: intent, the catalogue of models, and the plan.
 //!
-//! May use [`crate::chat`] and [`crate::error`]. A plan does no I/O and calls no model; it takes microseconds and explains itself.
+//! May use [`crate::chat`], [`crate::error`], and the in-package model of [`crate::embed`], by which it knows questions that are alike. A plan does no I/O and calls no model; it takes microseconds and explains itself.
 
 mod catalogue;
 mod constraints;
@@ -8,6 +8,7 @@ mod default_router;
 mod explain;
 mod health;
 mod intent;
+mod learning;
 mod near;
 mod price;
 mod types;
@@ -37,5 +38,26 @@ pub trait Router: Send + Sync + Debug + 'static {
     /// Learns how a call went. Does nothing by default.
     fn observe(&self, outcome: &RouteOutcome) {
         let _ = outcome;
+    }
+
+    /// Everything that was learned for `organisation`, as JSON without any text of a question; `None` when nothing was.
+    fn export_learned(&self, organisation: &str) -> Option<serde_json::Value> {
+        let _ = organisation;
+        None
+    }
+
+    /// Takes over what [`Router::export_learned`] gave, in place of what was learned for `organisation`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] naming what is wrong with it; [`crate::ErrorKind::Unsupported`] by default.
+    fn import_learned(&self, organisation: &str, learned: &serde_json::Value) -> Result<()> {
+        let _ = (organisation, learned);
+        Err(crate::Error::new(crate::ErrorKind::Unsupported, "this router does not learn"))
+    }
+
+    /// Forgets what was learned for `organisation`; whether there was something.
+    fn reset_learned(&self, organisation: &str) -> bool {
+        let _ = organisation;
+        false
     }
 }

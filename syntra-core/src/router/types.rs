@@ -1,7 +1,7 @@
 //! The words of routing.
 
 use crate::chat::NanoDollars;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -93,6 +93,10 @@ pub struct RouteQuery {
     pub pinned: Option<String>,
     /// The most the call may cost.
     pub max_cost: Option<NanoDollars>,
+    /// Whose outcomes are learned from; empty where nobody's are told apart.
+    pub organisation: String,
+    /// Between the cheapest (0) and the best (1), for this question; the host's preference where it is `None`.
+    pub quality: Option<f32>,
 }
 
 impl RouteQuery {
@@ -108,6 +112,8 @@ impl RouteQuery {
             history_messages: 0,
             pinned: None,
             max_cost: None,
+            organisation: String::new(),
+            quality: None,
         }
     }
 }
@@ -185,7 +191,12 @@ pub struct CandidateReport {
     pub standing: Standing,
     /// Its place, 0 is the first to be tried; `None` when excluded.
     pub rank: Option<usize>,
-    /// What the call would cost with the predicted output; `None` when the price is unknown.
+    /// How good its answer is expected to be, 0 to 1; `None` when that was not estimated.
+    pub predicted_quality: Option<f32>,
+    /// Where that is from: the prior's source, or how many outcomes of the model it rests on.
+    pub quality_source: Option<String>,
+    /// What the call would cost with the predicted output, as its price and what was learned of its calls say; `None` when the price
+    /// is unknown.
     pub estimated_cost: Option<NanoDollars>,
     /// The expected time to first token, if it was ever seen.
     pub expected_first_token_ms: Option<u64>,
@@ -202,6 +213,8 @@ impl CandidateReport {
             target,
             standing,
             rank,
+            predicted_quality: None,
+            quality_source: None,
             estimated_cost: None,
             expected_first_token_ms: None,
             context_window: None,
@@ -256,11 +269,42 @@ pub struct RouteOutcome {
     pub total: Duration,
     /// What it cost.
     pub cost: Option<NanoDollars>,
+    /// How good the answer was, 0 to 1, where somebody said so. Only such outcomes are learned from.
+    pub score: Option<f32>,
+    /// The question, for what is learned of questions like it.
+    pub question: String,
+    /// Tokens of the whole prompt.
+    pub input_tokens: u64,
+    /// Whose outcome it is, as in [`RouteQuery::organisation`].
+    pub organisation: String,
 }
 
 impl RouteOutcome {
     /// An outcome of a call to `target` that took `total`.
     pub fn new(target: Target, intent: Intent, total: Duration) -> Self {
-        Self { target, intent, error: None, first_token: None, total, cost: None }
+        Self {
+            target,
+            intent,
+            error: None,
+            first_token: None,
+            total,
+            cost: None,
+            score: None,
+            question: String::new(),
+            input_tokens: 0,
+            organisation: String::new(),
+        }
+    }
+
+    /// The outcome with a score from 0 (useless) to 1 (perfect) for `question`, to be learned from.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] when the score is not between 0 and 1.
+    pub fn scored(mut self, question: impl Into<String>, score: f32) -> Result<Self> {
+        if !(0.0..=1.0).contains(&score) {
+            return Err(Error::invalid(format!("score {score} is not between 0 (useless) and 1 (perfect)")));
+        }
+        (self.question, self.score) = (question.into(), Some(score));
+        Ok(self)
     }
 }

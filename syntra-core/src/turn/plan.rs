@@ -216,5 +216,6 @@ fn route_query(turn: &Turn, request: &Request, question: &str, history: &[Thread
     query.history_messages = history.len();
     query.pinned.clone_from(&turn.ask.model);
     query.max_cost = turn.ask.max_cost;
+    turn.scope.org().clone_into(&mut query.organisation);
     query
 }

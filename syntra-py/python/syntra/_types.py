@@ -443,6 +443,8 @@ class CandidateReport:
     standing: str
     reason: str
     rank: int | None = None
+    predicted_quality: float | None = None
+    quality_source: str | None = None
     estimated_cost: int | None = None
     expected_first_token_ms: int | None = None
     context_window: int | None = None
