@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -137,7 +138,16 @@ def test_multiprocessing_with_fork_works() -> None:
     assert ended.returncode == 0, ended.stderr
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as at a terminal: a shell starts what runs in the background with it ignored, and Python leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
+@pytest.mark.usefixtures("ctrl_c")
 def test_ctrl_c_ends_a_sync_call_and_a_sync_stream(mock: Any) -> None:
     server = mock(HANGING)
     with Syntra(providers=[ProviderConfig("alpha", base_url=server.base_url("alpha"), models=["m1"])]) as client:
