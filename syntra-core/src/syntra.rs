@@ -1,6 +1,7 @@
 //! The front door: [`Syntra`]. Every method hands on to the room that does the work; what a question goes through is in [`crate::turn`].
 
 mod builder;
+mod learned;
 
 pub use builder::SyntraBuilder;
 
@@ -46,6 +47,7 @@ pub struct Syntra {
     rooms: Arc<Rooms>,
     embedder: Arc<dyn Embedder>,
     store: Arc<dyn MemoryStore>,
+    learned: learned::LearnedFiles,
 }
 
 impl Syntra {
@@ -114,6 +116,18 @@ impl Syntra {
     /// turns are kept, in memory).
     pub fn trace(&self, scope: &Scope, turn_id: &str) -> Option<Arc<Trace>> {
         self.rooms.traces.get(&(scope.clone(), turn_id.to_owned()))
+    }
+
+    /// Tells the router how good the answer of the turn `turn_id` was, from 0 (useless) to 1 (perfect), once. What it learns from it is
+    /// the organisation's, moves its choice for questions like this one, and lasts where there is a data directory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for a turn of which there is no trace any more (see [`Syntra::trace`]); [`ErrorKind::InvalidInput`] for a
+    /// score that is not between 0 and 1; [`ErrorKind::Unsupported`] when no model answered the turn; [`ErrorKind::Conflict`] when it
+    /// has its score already; [`ErrorKind::Storage`] when what was learned could not be written, though it is known until the end.
+    pub async fn feedback(&self, scope: &Scope, turn_id: &str, score: f32) -> Result<()> {
+        self.rooms.feedback(scope, turn_id, score)?;
+        self.learned.save(self.rooms.router.clone(), scope.org()).await
     }
 
     /// Remembers `items` in order, all or none.

@@ -98,6 +98,7 @@ async function call(syntra, action, scope, given) {
       return syntra[action](scope, question ?? '', asked)
     }
     case 'trace': return syntra.trace(scope, turnId)
+    case 'feedback': return syntra.feedback(scope, turnId, options.score)
     case 'complete': return syntra.complete(provider, request)
     case 'remember': return syntra.remember(scope, items)
     case 'recall': {

@@ -134,6 +134,11 @@ export class Syntra {
     return ((await this.#call('trace', { scope, turnId })) ?? undefined) as Trace | undefined
   }
 
+  /** Tells the router how good the answer of a turn was, from 0 (useless) to 1 (perfect), once; it learns from that. */
+  async feedback(scope: Scope, turnId: string, score: number): Promise<void> {
+    await this.#call('feedback', { scope, turnId, score })
+  }
+
   /** One request to one model, without memory, routing or fallback. */
   async complete(provider: string, request: Request, options: Abortable = {}): Promise<Response> {
     return (await this.#call('complete', { provider, request }, options)) as Response

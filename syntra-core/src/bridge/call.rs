@@ -2,8 +2,8 @@
 
 use super::host::ask;
 use super::words::{
-    Append, AskParams, Complete, Count, Directory, History, Ids, Index, Items, Listing, NewThread, Nothing, One,
-    RecallParams, Scoped, Supersede, Texts, Threads, Turned, Update, read,
+    Append, AskParams, Complete, Count, Directory, Feedback, History, Ids, Index, Items, Listing, NewThread, Nothing,
+    One, RecallParams, Scoped, Supersede, Texts, Threads, Turned, Update, read,
 };
 use super::{Batches, Bridged, Host};
 use crate::documents::{IndexProgress, IndexReport};
@@ -29,6 +29,7 @@ pub const METHODS: &[&str] = &[
     "document_stats",
     "embed",
     "erase",
+    "feedback",
     "forget",
     "health",
     "history",
@@ -78,6 +79,11 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
                 Some(trace) => Ok(explained(&trace)?.to_string()),
                 None => Ok("null".into()),
             }
+        }
+        "feedback" => {
+            let p: Feedback = read(method, params)?;
+            syntra.feedback(&p.scope, &p.turn_id, p.score).await?;
+            Ok("null".into())
         }
         "complete" => {
             let p: Complete = read(method, params)?;

@@ -122,6 +122,14 @@ pub(super) struct Turned {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Feedback {
+    pub(super) scope: Scope,
+    pub(super) turn_id: String,
+    pub(super) score: f32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Items {
     pub(super) scope: Scope,
     pub(super) items: Vec<NewMemory>,

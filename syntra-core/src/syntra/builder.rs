@@ -1,6 +1,7 @@
 //! Putting a [`Syntra`] together: every room with its default, replaced where the host says so.
 
 use super::Syntra;
+use super::learned::LearnedFiles;
 use crate::clock::{Clock, SystemClock};
 use crate::context::{Budget, ContextBuilder, DefaultContextBuilder};
 use crate::embed::{Embedder, StaticEmbedder};
@@ -402,6 +403,7 @@ impl SyntraBuilder {
             .router
             .unwrap_or_else(|| Arc::new(DefaultRouter::new(catalogue.clone(), self.preferences, self.clock.clone())));
         drop(seen);
+        let learned = LearnedFiles::open(self.data_dir.as_deref(), &*router)?;
         for limits in self.admission.pacing.values().chain([&self.admission.default_pacing]) {
             limits.check()?;
         }
@@ -444,7 +446,7 @@ impl SyntraBuilder {
                 .support_invalidation_closures()
                 .build(),
         };
-        Ok(Syntra { rooms: Arc::new(rooms), embedder, store })
+        Ok(Syntra { rooms: Arc::new(rooms), embedder, store, learned })
     }
 }
 

@@ -12,6 +12,7 @@ mod ask;
 mod conversation;
 mod entities;
 mod extractive;
+mod feedback;
 mod plan;
 mod save;
 mod stream;
@@ -225,6 +226,7 @@ fn analyse(turn: &mut Turn, history: &[ThreadMessage]) -> (String, QueryAnalysis
         Rewrite::Unchanged | Rewrite::Ambiguous { .. } => asked,
     };
     let analysis = query::analyse(&question, turn.now, &turn.rooms.time_zone);
+    turn.trace.question.clone_from(&question);
     turn.trace.analysis = Some(analysis.clone());
     turn.span("query_analysis", from);
     (question, analysis)

@@ -12,6 +12,8 @@ use crate::thread::ThreadSummary;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// Everything that a turn decided, and why. [`Trace::explain`] says it in words.
@@ -60,6 +62,12 @@ pub struct Trace {
     pub warnings: Vec<String>,
     /// Where the time went.
     pub spans: Vec<Span>,
+    /// The question as it was routed.
+    #[serde(skip)]
+    pub(crate) question: String,
+    /// Whether a score for it was learned from.
+    #[serde(skip)]
+    pub(crate) scored: Arc<AtomicBool>,
 }
 
 /// A recalled memory with its score.
@@ -118,6 +126,8 @@ impl Trace {
             error: None,
             warnings: Vec::new(),
             spans: Vec::new(),
+            question: String::new(),
+            scored: Arc::default(),
         }
     }
 

@@ -88,6 +88,10 @@ class Syntra(Base):
         found = self._call("trace", params(scope, turn_id=turn_id))
         return None if found is None else decode(Trace, found)
 
+    def feedback(self, scope: Scope, turn_id: str, score: float) -> None:
+        """Tells the router how good the answer of a turn was, from 0 (useless) to 1 (perfect), once; it learns from that."""
+        self._call("feedback", params(scope, turn_id=turn_id, score=score))
+
     def complete(self, provider: str, request: Request) -> Response:
         """One request to one model, without memory, routing or fallback."""
         return response(self._call("complete", params(provider=provider, request=request)))

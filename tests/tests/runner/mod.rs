@@ -248,6 +248,10 @@ async fn take(syntra: &Syntra, step: &Step, with: &Value) -> Outcome {
             }
             None => Value::Null,
         },
+        "feedback" => {
+            syntra.feedback(&scope, text("turn_id"), with["score"].as_f64().unwrap_or(f64::NAN) as f32).await?;
+            Value::Null
+        }
         "complete" => json!(syntra.complete(text("provider"), &words::read(&with["request"])?).await?),
         "remember" => json!(syntra.remember(&scope, words::memories(&with["items"])?).await?),
         "recall" => json!(syntra.recall(&scope, words::recall(with)?).await?),
