@@ -17,8 +17,8 @@ pub(super) const UNIT: f32 = 8192.0;
 /// How long form and borders are next to meaning, which is 1 long.
 const WEIGHT: f32 = 0.7;
 /// Bytes of the beginning and of the end that are read.
-const HEAD: usize = 2_000;
-const TAIL: usize = 500;
+const HEAD: usize = 400;
+const TAIL: usize = 200;
 
 /// A question, of length [`UNIT`].
 pub(super) type Point = [i16; DIMENSIONS];
@@ -65,32 +65,44 @@ fn ends(text: &str) -> Option<String> {
 
 /// Length, kinds of characters, lines, sentences: each about 0 for a usual question and 1 for one that has much of it.
 fn form(text: &str, out: &mut [f32]) {
-    let mut counts = [0f32; 14];
+    let mut counts = [0f32; 13];
+    let mut tally = |c: char, times: f32| {
+        let is = [
+            c.is_numeric(),
+            !c.is_alphanumeric() && !c.is_whitespace(),
+            c.is_uppercase(),
+            c == '\n',
+            matches!(c, '?' | '？'),
+            c == '$',
+            c == '\\',
+            matches!(c, '(' | ')' | '{' | '}' | '[' | ']' | '=' | '<' | '>' | '_'),
+            c == ',',
+            matches!(c, '.' | '!' | '?' | '。' | '！' | '？'),
+            matches!(c, '"' | '\''),
+            c == '_',
+            c == ':',
+        ];
+        for (count, is) in counts.iter_mut().zip(is) {
+            *count += if is { times } else { 0.0 };
+        }
+    };
     let (mut chars, mut words, mut inside) = (0f32, 0f32, false);
+    // How often each of ASCII comes is counted first, so that each is looked at once.
+    let mut ascii = [0u16; 128];
     for c in text.chars() {
         chars += 1.0;
-        words += f32::from(!inside && !c.is_whitespace());
-        inside = !c.is_whitespace();
-        let mut add = |at: usize, yes: bool| {
-            if let Some(count) = counts.get_mut(at) {
-                *count += f32::from(yes);
-            }
-        };
-        add(0, c.is_numeric());
-        add(1, !c.is_alphanumeric() && !c.is_whitespace());
-        add(2, c.is_uppercase());
-        add(3, c == '\n');
-        add(4, matches!(c, '?' | '？'));
-        add(5, c == '$');
-        add(6, c == '\\');
-        add(7, matches!(c, '(' | ')' | '{' | '}' | '[' | ']' | '=' | '<' | '>' | '_'));
-        add(8, c == ',');
-        add(9, matches!(c, '.' | '!' | '?' | '。' | '！' | '？'));
-        add(10, matches!(c, '"' | '\''));
-        add(11, c == '_');
-        add(12, c == ':');
+        let space = c.is_whitespace();
+        words += f32::from(!inside && !space);
+        inside = !space;
+        match ascii.get_mut(c as usize) {
+            Some(count) => *count += 1,
+            None => tally(c, 1.0),
+        }
     }
-    let [digit, mark, upper, line, question, dollar, slash, code, comma, stop, quote, under, colon, _] = counts;
+    for (c, count) in (0u8..).map(char::from).zip(ascii).filter(|(_, count)| *count > 0) {
+        tally(c, f32::from(count));
+    }
+    let [digit, mark, upper, line, question, dollar, slash, code, comma, stop, quote, under, colon] = counts;
     let n = chars + 1.0;
     let (trimmed, yes) = (text.trim(), |is: bool| f32::from(is));
     // What it is, what is usual, and how far from it is far.
