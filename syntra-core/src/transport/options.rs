@@ -169,7 +169,8 @@ impl HttpOptions {
             .tls_certs_merge(mozilla.chain(own))
             .connect_timeout(self.connect)
             .pool_idle_timeout(Duration::from_secs(90))
-            .pool_max_idle_per_host(50)
+            // As many as may be in use at once: a thousand calls would open most of their connections anew with fewer.
+            .pool_max_idle_per_host(1_024)
             .user_agent(concat!("syntra/", env!("CARGO_PKG_VERSION")))
             // A server that fell silent without a word is found out, and not only by the deadline of a call.
             .http2_keep_alive_interval(Duration::from_secs(30))

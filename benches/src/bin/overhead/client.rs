@@ -26,7 +26,8 @@ pub(crate) enum Layer {
     Executed,
     /// A turn without memory: that, with the context, the trace and the exchange saved in its thread.
     Turn,
-    /// A turn that recalls from 1,000 memories, reads and writes its thread and remembers.
+    /// A turn that recalls from 1,000 memories and counts their uses. It does not remember: thousands of the same question in one
+    /// memory are nobody's memory.
     Memory,
 }
 
@@ -50,7 +51,7 @@ impl Layer {
             Self::Adapter => "provider adapter",
             Self::Executed => "routed and executed",
             Self::Turn => "turn, no memory",
-            Self::Memory => "turn with memory",
+            Self::Memory => "turn with recall",
         }
     }
 }
@@ -150,7 +151,7 @@ impl World {
             Layer::Executed => self.executed(question, streaming).await,
             Layer::Turn | Layer::Memory => {
                 let memory = layer == Layer::Memory;
-                let ask = Ask::new(question).with_recall(memory).with_remember(memory);
+                let ask = Ask::new(question).with_recall(memory).with_remember(false);
                 let scope = Scope::local();
                 if !streaming {
                     return check(&self.syntra.ask(&scope, ask).await?.text);
