@@ -1,6 +1,6 @@
 //! What goes to the model: memories, history and the question within a token budget, with provenance for each line.
 //!
-//! May use [`crate::chat`], [`crate::error`], [`crate::memory`] (its words only) and tiktoken. Pure: no I/O.
+//! May use [`crate::chat`], [`crate::error`], [`crate::memory`] (its words only), how `search` cuts words, and tiktoken. Pure: no I/O.
 
 mod builder;
 mod history;

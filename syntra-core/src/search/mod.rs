@@ -19,7 +19,7 @@ pub use partition::{Found, Partition};
 pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights, SignalWeights};
 pub use signals::{Candidate, Signal, Signals, Strategies, Strategy};
 pub use text::TextAnalyzer;
-pub(crate) use text::{code_words, is_code, words};
+pub(crate) use text::{code_words, is_code, is_stop_word, words};
 pub use vector::{FlatIndex, HnswIndex};
 
 use crate::chat::Role;

@@ -62,12 +62,12 @@ fn guess(turn: &Turn, conversation: &Conversation, known: &Known) -> u64 {
 /// System text first, the current message last, in between what fits the budget and `window`.
 fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Result<Context> {
     let from = turn.elapsed();
-    let Prepared { conversation, known, model, .. } = prepared;
+    let Prepared { question, conversation, known, model, .. } = prepared;
     let system = turn.system_text();
     let messages: Vec<Message> = conversation.history.iter().map(|m| m.message.clone()).collect();
     let counter = context::counter_for(model);
     // A prompt is not the better for being full.
-    let (memories, mut dropped) = context::relevant(&known.memories, counter.as_ref());
+    let (memories, mut dropped) = context::relevant(question, &known.memories, counter.as_ref());
     let window = window.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX));
     let budget = &turn.rooms.budget;
     let budget = Budget { window: [budget.window, window].into_iter().flatten().min(), ..budget.clone() };

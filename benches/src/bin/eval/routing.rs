@@ -239,7 +239,8 @@ mod tests {
     fn what_was_learned_beats_any_mix() {
         let mut text = String::new();
         for n in 0..120 {
-            let sum = n % 2 == 0;
+            // One of the two cheap ones is the better on the whole, or which one a fold tells apart would be chance.
+            let sum = n % 3 != 0;
             let prompt = if sum {
                 format!("What is {n} + {} * 3?", n + 2)
             } else {
