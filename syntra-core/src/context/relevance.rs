@@ -43,13 +43,10 @@ pub fn relevant(
     let names_enough = |memory: &Memory| most_named > 0.0 && named(memory) >= NAMED * most_named;
     let (mut kept, mut dropped) = (Vec::with_capacity(memories.len()), Vec::new());
     for (memory, score) in memories {
+        let worth = !score.is_finite() || *score >= floor || names_enough(memory);
         let section = match memory.kind {
-            _ if !score.is_finite() || *score >= floor || names_enough(memory) => {
-                kept.push((memory.clone(), *score));
-                continue;
-            }
-            MemoryType::Semantic => Section::Semantic,
-            MemoryType::Episodic => Section::Episodic,
+            MemoryType::Semantic if !worth => Section::Semantic,
+            MemoryType::Episodic if !worth => Section::Episodic,
             _ => {
                 kept.push((memory.clone(), *score));
                 continue;
