@@ -184,7 +184,7 @@ fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord) {
 
 /// The answer from memory alone, as events.
 pub(super) async fn extract(turn: &mut Turn, out: &stream::Emitter, prepared: &Prepared, why: &str) -> Outcome {
-    let extract = extractive::extract(&prepared.question, &prepared.analysis, &prepared.known.memories, why);
+    let extract = extractive::extract(&prepared.question, &prepared.analysis, &prepared.known.found, why);
     turn.trace.degraded = true;
     let first_token = Some(turn.elapsed());
     let mut outcome = Outcome { degraded: true, first_token, quoted: extract.used, ..Outcome::default() };

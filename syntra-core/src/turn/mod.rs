@@ -116,6 +116,8 @@ struct Prepared {
 struct Known {
     /// Best first, with rank scores.
     memories: Vec<(Memory, f32)>,
+    /// All that was recalled, what the history shows too.
+    found: Vec<(Memory, f32)>,
     /// What is known of whom and what the question names.
     entities: Vec<EntityLine>,
 }
@@ -270,7 +272,8 @@ async fn recall(turn: &mut Turn, out: &stream::Emitter, question: &str, history:
             .filter_map(|s| s.error.as_ref().map(|e| format!("recall by {:?} failed: {e}", s.strategy))),
     );
     turn.trace.strategies = recall.strategies;
-    // What the history shows anyway need not be shown twice.
+    // What the history shows anyway need not be shown twice to a model; an answer without one has nothing else to quote.
+    let found = recall.items.iter().map(|item| (item.memory.clone(), item.score)).collect();
     let in_history: HashSet<&str> = history.iter().map(|m| m.id.as_str()).collect();
     let items: Vec<Recalled> =
         recall.items.into_iter().filter(|i| !in_history.contains(i.memory.id.as_str())).collect();
@@ -287,7 +290,7 @@ async fn recall(turn: &mut Turn, out: &stream::Emitter, question: &str, history:
     out.emit(Event::Recalled { items: shown }).await;
     out.emit(Event::Node { name: "recall".into(), status: NodeStatus::Finished }).await;
     let memories = items.into_iter().map(|item| (item.memory, item.score)).collect();
-    Known { memories, entities: entities::lines(&recall.entities) }
+    Known { memories, found, entities: entities::lines(&recall.entities) }
 }
 
 /// What is looked for, in words: the first names of the question, else its keywords.
