@@ -54,8 +54,15 @@ pub(super) fn smaller(counted: u64, exact: bool, output: u64, message: &str) -> 
         "limit of",
         ">",
     ];
-    const COUNT: [&str; 6] =
-        ["resulted in", "you requested", "prompt is too long:", "token count", "prompt contains", "the request"];
+    const COUNT: [&str; 7] = [
+        "resulted in",
+        "you requested",
+        "prompt is too long:",
+        "token count",
+        "prompt contains",
+        "the request",
+        "request (",
+    ];
     let told = |phrases: &[&str]| phrases.iter().find_map(|phrase| number_after(message, phrase));
     let half = counted / 2;
     let Some(limit) = told(&LIMIT) else { return half };
@@ -107,6 +114,10 @@ mod tests {
                 3_596 * 9_000 / 9_100,
             ),
             ("the request exceeds the available context size (2048 tokens), try increasing it", 1_548),
+            (
+                "request (14773 tokens) exceeds the available context size (2048 tokens), try increasing it",
+                1_548 * 9_000 / 14_773,
+            ),
             ("the context window is full", 4_500),
             ("", 4_500),
             // What it says would change nothing, or leave nothing.
