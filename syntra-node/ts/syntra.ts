@@ -1,8 +1,9 @@
 /** The front door. */
 
-import { fromEngine, toEngine } from './convert'
+import { fromEngine, snake, toEngine } from './convert'
 import { thrown } from './errors'
 import { Host } from './host'
+import { ROOM_NAMES } from './lent'
 import { native, type NativeEngine } from './native'
 import { TurnStream } from './stream'
 import type {
@@ -77,13 +78,20 @@ export class Syntra {
 
   static async #make(options: SyntraOptions, fromEnv: boolean): Promise<Syntra> {
     const host = new Host()
-    const { providers, embedder, ...plain } = options
+    const { providers, embedder, catalogue, ...rest } = options
+    const plain: { [key: string]: unknown } = { ...rest }
+    for (const room of ROOM_NAMES) delete plain[room]
     const config = toEngine(plain) as { [key: string]: unknown }
     config['from_env'] = fromEnv
     if (providers !== undefined) {
       config['providers'] = providers.map((p) => (isServer(p) ? toEngine(p) : host.addProvider(p)))
     }
     if (embedder !== undefined) config['embedder'] = host.addEmbedder(embedder)
+    if (catalogue !== undefined) config['catalogue'] = catalogue
+    for (const room of ROOM_NAMES) {
+      const given = (options as { [room: string]: object | undefined })[room]
+      if (given !== undefined) config[snake(room)] = host.addRoom(room, given)
+    }
     try {
       return new Syntra(await native().open(JSON.stringify(config), host.dispatch), host)
     } catch (error) {

@@ -1,5 +1,7 @@
 /** What goes in and what comes out. Times are `Date`s; what is absent is `undefined`, never zero; costs are nano-dollars. */
 
+import type { Clock, ContextBuilder, MemoryStore, Ranker, Router, ThreadStore } from './rooms'
+
 export type MemoryType = 'profile' | 'semantic' | 'episodic' | 'procedural'
 export type Role = 'system' | 'user' | 'assistant' | 'tool'
 export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high'
@@ -562,6 +564,20 @@ export interface SyntraOptions {
   providers?: (ProviderConfig | Provider)[]
   /** Instead of the embedder in the package. */
   embedder?: Embedder
+  /** A router of your own, which is asked for each question. */
+  router?: Router
+  /** A ranker of recalled memories of your own. */
+  ranker?: Ranker
+  /** A context builder of your own. */
+  contextBuilder?: ContextBuilder
+  /** Keeps the memories instead of SQLite. */
+  memoryStore?: MemoryStore
+  /** Keeps the threads instead of SQLite. */
+  threadStore?: ThreadStore
+  /** Tells the time instead of the machine's clock. */
+  clock?: Clock
+  /** Rows that are added to the catalogue of models and prices or correct it, as `docs/catalogue.md` writes them, or the path of a file of them. */
+  catalogue?: Json[] | string
   /** Looks for a llama.cpp and an Ollama server on this machine. */
   discoverLocalServers?: boolean
   persona?: Persona

@@ -58,6 +58,7 @@ pub const METHODS: &[&str] = &[
 /// [`crate::ErrorKind::InvalidInput`] for an unknown method and for arguments that do not fit, naming them; else the method's own.
 pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<String> {
     let syntra = &bridged.syntra;
+    bridged.tick().await?;
     match method {
         "ask" => {
             let (scope, ask) = read::<AskParams>(method, params)?.into_parts();
@@ -202,6 +203,7 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
 /// As [`call`]; what goes wrong in the turn comes in the stream.
 pub async fn stream(bridged: &Bridged, params: &str) -> Result<Batches> {
     let (scope, ask) = read::<AskParams>("stream", params)?.into_parts();
+    bridged.tick().await?;
     Ok(Batches::new(bridged.syntra.stream(&scope, ask)?))
 }
 

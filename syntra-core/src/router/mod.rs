@@ -23,9 +23,11 @@ pub use types::{
 };
 
 use crate::error::Result;
+use async_trait::async_trait;
 use std::fmt::Debug;
 
 /// Chooses models.
+#[async_trait]
 pub trait Router: Send + Sync + Debug + 'static {
     /// The models of `fleet` to try for `query`, best first, with a report on every candidate.
     ///
@@ -34,6 +36,15 @@ pub trait Router: Send + Sync + Debug + 'static {
     /// left alone after failures; [`crate::ErrorKind::NotFound`] with near misses for a pinned model that is not in the fleet;
     /// [`crate::ErrorKind::Config`] when the fleet is empty.
     fn plan(&self, query: &RouteQuery, fleet: &Fleet) -> Result<Plan>;
+
+    /// As [`Router::plan`], and what a turn calls: a router that has to wait for somebody (a service, an object of a host's language)
+    /// says it here. As it is, it plans at once.
+    ///
+    /// # Errors
+    /// As [`Router::plan`].
+    async fn plan_async(&self, query: &RouteQuery, fleet: &Fleet) -> Result<Plan> {
+        self.plan(query, fleet)
+    }
 
     /// Learns how a call went. Does nothing by default.
     fn observe(&self, outcome: &RouteOutcome) {

@@ -198,9 +198,9 @@ async fn corridor(turn: &mut Turn, out: &stream::Emitter) -> Result<Answered> {
     let conversation = read_thread(turn).await?;
     let (question, analysis) = analyse(turn, &conversation.history);
     let known = recall(turn, out, &question, &conversation.history).await;
-    let mut prepared = plan::prepare(turn, question, analysis, conversation, known)?;
+    let mut prepared = plan::prepare(turn, question, analysis, conversation, known).await?;
     let fleet = turn.rooms.fleet();
-    let outcome = match plan::plan(turn, &mut prepared, &fleet)? {
+    let outcome = match plan::plan(turn, &mut prepared, &fleet).await? {
         Choice::Models(plan, request) => {
             if let Some(first) = plan.order.first() {
                 turn.think(out, format!("Asking {}", first.target)).await;
@@ -333,8 +333,8 @@ impl Rooms {
         let conversation = read_thread(&mut turn).await?;
         let (question, analysis) = analyse(&mut turn, &conversation.history);
         let known = recall(&mut turn, &out, &question, &conversation.history).await;
-        let mut prepared = plan::prepare(&mut turn, question, analysis, conversation, known)?;
-        plan::route(&mut turn, &mut prepared, &self.fleet()).map(|(plan, _)| plan)
+        let mut prepared = plan::prepare(&mut turn, question, analysis, conversation, known).await?;
+        plan::route(&mut turn, &mut prepared, &self.fleet()).await.map(|(plan, _)| plan)
     }
 }
 

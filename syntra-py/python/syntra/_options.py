@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from os import PathLike
 from typing import Any, Literal, TypedDict, Union
 
 from ._convert import decode, encode
 from ._host import Embedder, Provider, StreamingProvider
+from ._lent import Clock, ContextBuilder, MemoryStore, Ranker, Router, ThreadStore
 from ._types import (
     Breaker,
     Budget,
@@ -51,6 +53,20 @@ class Settings(TypedDict, total=False):
     providers: Sequence[AnyProvider]
     #: An embedder of your own instead of the one in the package.
     embedder: Embedder | None
+    #: A router of your own, which is asked for each question.
+    router: Router | None
+    #: A ranker of recalled memories of your own.
+    ranker: Ranker | None
+    #: A context builder of your own.
+    context_builder: ContextBuilder | None
+    #: Keeps the memories instead of SQLite.
+    memory_store: MemoryStore | None
+    #: Keeps the threads instead of SQLite.
+    thread_store: ThreadStore | None
+    #: Tells the time instead of the machine's clock.
+    clock: Clock | None
+    #: Rows that are added to the catalogue of models and prices or correct it (see ``docs/catalogue.md``), or the path of a file of them.
+    catalogue: Sequence[Mapping[str, Any]] | str | PathLike[str] | None
     #: Looks for a llama.cpp and an Ollama server on this machine.
     discover_local_servers: bool
     #: Who speaks.

@@ -167,6 +167,11 @@ class Message:
         return cls("user", [Text(p) if isinstance(p, str) else p for p in parts], name)
 
     @classmethod
+    def system(cls, text: str) -> Message:
+        """Instructions."""
+        return cls("system", [Text(text)])
+
+    @classmethod
     def assistant(cls, *parts: str | Part) -> Message:
         """An assistant's message; strings are text."""
         return cls("assistant", [Text(p) if isinstance(p, str) else p for p in parts])
