@@ -2,7 +2,7 @@
 
 import type {
   Budget, ContextLine, Dropped, Erased, Filter, Memory, MemoryPatch, MemoryStats, Message, NewMemory, Page, QueryAnalysis, Remembered,
-  Scope, Strategy, Target, Thread, ThreadMessage, ThreadSummary,
+  RoutingStrategy, Scope, Strategy, Target, Thread, ThreadMessage, ThreadSummary,
 } from './types'
 
 type Maybe<T> = T | Promise<T>
@@ -22,6 +22,8 @@ export interface RouteQuery {
   maxCost?: number
   /** Between the cheapest (0) and the best (1), where the question says so. */
   quality?: number
+  /** How the models are to be put in order. */
+  strategy: RoutingStrategy
 }
 /** A model that is configured, and how it has done lately; not `available` while it is known not to answer. */
 export interface FleetModel { provider: string; model: string; available: boolean; firstTokenMs?: number; failureRate: number; inFlight: number }

@@ -2,8 +2,8 @@
 
 use super::host::ask;
 use super::words::{
-    Append, AskParams, Complete, Count, Directory, Feedback, History, Ids, Index, Items, Listing, NewThread, Nothing,
-    One, RecallParams, Scoped, Supersede, Texts, Threads, Turned, Update, read,
+    Append, AskParams, Complete, Count, Directory, Feedback, History, Ids, Index, Items, Learned, Listing, NewThread,
+    Nothing, One, RecallParams, Scoped, Supersede, Texts, Threads, Turned, Update, read,
 };
 use super::{Batches, Bridged, Host};
 use crate::documents::{IndexProgress, IndexReport};
@@ -29,10 +29,12 @@ pub const METHODS: &[&str] = &[
     "document_stats",
     "embed",
     "erase",
+    "export_learned",
     "feedback",
     "forget",
     "health",
     "history",
+    "import_learned",
     "index_directory",
     "list_memories",
     "memories",
@@ -43,6 +45,7 @@ pub const METHODS: &[&str] = &[
     "recall",
     "remember",
     "remove_directory",
+    "reset_learned",
     "stream",
     "supersede",
     "thread",
@@ -85,6 +88,19 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
             let p: Feedback = read(method, params)?;
             syntra.feedback(&p.scope, &p.turn_id, p.score).await?;
             Ok("null".into())
+        }
+        "export_learned" => {
+            let p: Scoped = read(method, params)?;
+            text(&json!({"learned": syntra.export_learned(&p.scope)}))
+        }
+        "import_learned" => {
+            let p: Learned = read(method, params)?;
+            syntra.import_learned(&p.scope, &p.learned).await?;
+            Ok("null".into())
+        }
+        "reset_learned" => {
+            let p: Scoped = read(method, params)?;
+            text(&syntra.reset_learned(&p.scope).await?)
         }
         "complete" => {
             let p: Complete = read(method, params)?;

@@ -10,10 +10,11 @@ use crate::context::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{HedgePolicy, Recovery, RetryPolicy};
 use crate::provider::{self, HttpProvider, servers};
-use crate::router::{Catalogue, RouterPreferences};
+use crate::router::{Catalogue, RouterPreferences, RoutingPolicy};
 use crate::syntra::SyntraBuilder;
 use crate::transport::{HttpClient, Secret};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,12 @@ struct Config {
     budget: Option<BudgetWords>,
     /// What the router aims at: 0 the cheapest capable model, 1 the best.
     quality: Option<f32>,
+    /// What is allowed and wanted of the choice of a model, for everybody.
+    policy: Option<RoutingPolicy>,
+    /// And for single organisations.
+    organisation_policies: Vec<OrganisationPolicy>,
+    /// By provider, where it works on data.
+    regions: BTreeMap<String, Vec<String>>,
     retry_policy: Option<RetryWords>,
     recovery: Option<Recovery>,
     /// Seconds.
@@ -64,6 +71,13 @@ struct Config {
     history_messages: Option<u64>,
     extractive_fallback: Option<bool>,
     thinking: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrganisationPolicy {
+    organisation: String,
+    policy: RoutingPolicy,
 }
 
 #[derive(Deserialize)]
@@ -287,6 +301,15 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
     }
     if let Some(quality) = config.quality {
         builder = builder.preferences(RouterPreferences::quality(quality)?);
+    }
+    if let Some(policy) = config.policy {
+        builder = builder.policy(policy);
+    }
+    for OrganisationPolicy { organisation, policy } in config.organisation_policies {
+        builder = builder.organisation_policy(organisation, policy);
+    }
+    for (provider, regions) in config.regions {
+        builder = regions.into_iter().fold(builder, |builder, region| builder.region(provider.as_str(), region));
     }
     if let Some(words) = config.retry_policy {
         let mut policy = RetryPolicy::default();

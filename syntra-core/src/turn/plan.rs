@@ -1,5 +1,6 @@
 //! The prompt and who is to get it: what fits the likely model, which models can take it, and a smaller one where none can.
 
+use super::policies::planned;
 use super::window::{largest, likely, smaller, window_of};
 use super::{Conversation, Known, Prepared, Turn};
 use crate::chat::{Message, Request};
@@ -138,12 +139,12 @@ pub(super) async fn plan(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet
 /// The router's plan for the prompt, or for a shorter one where it is too long for all.
 pub(super) async fn route(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Result<(Plan, Request)> {
     let (query, request) = asked(turn, prepared);
-    match turn.rooms.router.plan_async(&query, fleet).await {
+    match planned(turn, &query, fleet).await {
         Ok(plan) => Ok((plan, request)),
         Err(error) => {
             shorten(turn, prepared, fleet).await.ok_or(error)?;
             let (query, request) = asked(turn, prepared);
-            Ok((turn.rooms.router.plan_async(&query, fleet).await?, request))
+            Ok((planned(turn, &query, fleet).await?, request))
         }
     }
 }
@@ -167,7 +168,7 @@ async fn shorten(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Opt
 
 /// The models that are kept from a question by the length of the prompt alone, with what they take.
 async fn too_small(turn: &Turn, query: &RouteQuery, fleet: &Fleet) -> Option<Vec<(Target, u64)>> {
-    let open = turn.rooms.router.plan_async(&RouteQuery { input_tokens: 0, ..query.clone() }, fleet).await.ok()?;
+    let open = planned(turn, &RouteQuery { input_tokens: 0, ..query.clone() }, fleet).await.ok()?;
     let targets = open.order.into_iter().map(|planned| planned.target);
     let small = targets.filter_map(|target| window_of(turn, &target, query).map(|window| (target, window)));
     Some(small.filter(|(_, window)| *window < query.input_tokens).collect())
@@ -218,5 +219,8 @@ fn route_query(turn: &Turn, request: &Request, question: &str, history: &[Thread
     query.pinned.clone_from(&turn.ask.model);
     query.max_cost = turn.ask.max_cost;
     turn.scope.org().clone_into(&mut query.organisation);
+    query.policies = turn.policies.clone();
+    query.regions = turn.rooms.policies.regions.clone();
+    query.seed = router::stable_hash(turn.trace.turn_id.as_bytes());
     query
 }

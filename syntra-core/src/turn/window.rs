@@ -1,6 +1,7 @@
 //! How large a prompt may be: the windows of the models, and what a server says when one was too large.
 
 use super::Turn;
+use super::policies::planned;
 use crate::router::{RouteQuery, Target};
 
 /// The most tokens of prompt that `target` takes, as the catalogue has it, with room left for the answer; `None` where nobody
@@ -32,7 +33,7 @@ pub(super) async fn likely(turn: &Turn, query: &RouteQuery, tokens: u64) -> Opti
     }
     let fleet = rooms.fleet();
     for input_tokens in [tokens, 0] {
-        let plan = rooms.router.plan_async(&RouteQuery { input_tokens, ..query.clone() }, &fleet).await;
+        let plan = planned(turn, &RouteQuery { input_tokens, ..query.clone() }, &fleet).await;
         if let Some(first) = plan.ok().and_then(|plan| plan.order.into_iter().next()) {
             return Some(first.target);
         }

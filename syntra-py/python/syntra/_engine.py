@@ -65,6 +65,8 @@ def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], d
             config[name] = [encode(p) if isinstance(p, ProviderConfig) else dispatcher.add_provider(p) for p in value]
         elif name in ROOMS:
             config[name] = dispatcher.add_room(name, value)
+        elif name == "organisation_policies":
+            config[name] = [{"organisation": org, "policy": encode(policy)} for org, policy in value.items()]
         else:
             config[name] = encode(value)
     return json.dumps(config)

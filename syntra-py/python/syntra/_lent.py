@@ -22,6 +22,7 @@ from ._types import (
     Planned,
     QueryAnalysis,
     Remembered,
+    RoutingStrategy,
     Scope,
     Strategy,
     Target,
@@ -63,6 +64,8 @@ class RouteQuery:
     max_cost: int | None = None
     #: Between the cheapest (0) and the best (1), where the question says so.
     quality: float | None = None
+    #: How the models are to be put in order.
+    strategy: RoutingStrategy = "balanced"
 
 
 @dataclass(frozen=True, slots=True)

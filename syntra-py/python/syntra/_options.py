@@ -32,6 +32,7 @@ from ._types import (
     ResponseCacheOptions,
     RetryPolicy,
     Role,
+    RoutingPolicy,
     Scope,
     SemanticCacheOptions,
     Text,
@@ -75,6 +76,12 @@ class Settings(TypedDict, total=False):
     budget: Budget | None
     #: What the router aims at, from the cheapest capable model (0) to the best (1). Default 0.5.
     quality: float | None
+    #: What is allowed and wanted of the choice of a model, for everybody: a strategy by name, lists, regions, a limit.
+    policy: RoutingPolicy | None
+    #: And beside that for single organisations, by name.
+    organisation_policies: Mapping[str, RoutingPolicy]
+    #: By provider, the regions in which it works on data, for the residency of a policy.
+    regions: Mapping[str, Sequence[str]]
     #: How often and how patiently models are called.
     retry_policy: RetryPolicy | None
     #: What happens when a stream fails after some of the answer was shown. Default ``"resume"``.
@@ -155,6 +162,8 @@ class AskOptions(TypedDict, total=False):
     extra: Mapping[str, Any]
     #: The most the call may cost, in dollars; dearer models are left out.
     max_cost_usd: float | None
+    #: What is allowed and wanted of the choice of a model for this question, beside what holds for all.
+    policy: RoutingPolicy | None
     #: Whether memory is recalled. Default ``True``.
     recall: bool
     #: Whether the exchange is remembered. Default ``True``.
@@ -173,7 +182,7 @@ class AskOptions(TypedDict, total=False):
 
 _PLAIN = frozenset(
     (
-        *("thread", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning"),
+        *("thread", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning", "policy"),
         *("recall", "remember", "recall_limit", "now", "recovery", "deadline", "cache"),
     )
 )

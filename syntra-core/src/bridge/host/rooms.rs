@@ -63,7 +63,7 @@ impl Choice {
     }
 }
 
-fn fleet_json(fleet: &Fleet) -> Value {
+fn fleet_json(fleet: &Fleet, query: &RouteQuery) -> Value {
     let one = |(target, health): &(Target, TargetHealth)| {
         json!({
             "provider": target.provider, "model": target.model, "available": health.available,
@@ -71,7 +71,8 @@ fn fleet_json(fleet: &Fleet) -> Value {
             "in_flight": health.in_flight,
         })
     };
-    fleet.targets.iter().map(one).collect()
+    let may = |target: &Target| query.policies.permits(target) && query.policies.resides(target, &query.regions);
+    fleet.targets.iter().filter(|(target, _)| may(target)).map(one).collect()
 }
 
 #[async_trait]
@@ -85,10 +86,12 @@ impl Router for HostRouter {
             "query": {
                 "text": query.text, "intent": query.intent, "confidence": query.confidence, "needs": query.needs,
                 "input_tokens": query.input_tokens, "output_tokens": query.output_tokens,
-                "history_messages": query.history_messages, "pinned": query.pinned, "max_cost": query.max_cost,
-                "organisation": query.organisation, "quality": query.quality,
+                "history_messages": query.history_messages, "pinned": query.pinned, "max_cost": query.cost_limit(),
+                "organisation": query.organisation, "quality": query.quality.or(query.policies.quality()),
+                "strategy": query.policies.strategy(),
             },
-            "fleet": fleet_json(fleet),
+            // What the policies forbid is not offered.
+            "fleet": fleet_json(fleet, query),
         });
         let choices: Vec<Choice> = ask(&self.host, &self.name, "plan", &argument).await?;
         let order: Vec<Planned> = choices.into_iter().map(Choice::planned).collect::<Result<_>>()?;
