@@ -4,6 +4,8 @@
 mod clock;
 mod rooms;
 mod stores;
+#[cfg(test)]
+mod tests;
 
 pub use clock::HostClock;
 pub use rooms::{HostContextBuilder, HostRanker, HostRouter};

@@ -59,12 +59,24 @@ impl HostMemoryStore {
     }
 }
 
-fn new_json(item: &NewMemory) -> Value {
+/// JSON has no word for what is no number: it would arrive as absent.
+fn check_numbers(reliability: Option<f32>, vector: Option<&Vec<f32>>) -> Result<()> {
+    if let Some(odd) = reliability.filter(|reliability| !(0.0..=1.0).contains(reliability)) {
+        return Err(Error::invalid(format!("a reliability is between 0 and 1, not {odd}")));
+    }
+    if vector.is_some_and(|vector| vector.iter().any(|x| !x.is_finite())) {
+        return Err(Error::invalid("a vector has a number that is not finite"));
+    }
+    Ok(())
+}
+
+fn new_json(item: &NewMemory) -> Result<Value> {
+    check_numbers(item.reliability, item.vector.as_ref())?;
     let mut value = json!(item);
     if let Some(vector) = &item.vector {
         value["vector"] = json!(vector);
     }
-    value
+    Ok(value)
 }
 
 fn filter_json(filter: &Filter) -> Value {
@@ -174,7 +186,7 @@ struct ErasedWords {
 #[async_trait]
 impl MemoryStore for HostMemoryStore {
     async fn remember(&self, scope: &Scope, items: Vec<NewMemory>) -> Result<Vec<Remembered>> {
-        let given: Vec<Value> = items.iter().map(new_json).collect();
+        let given: Vec<Value> = items.iter().map(new_json).collect::<Result<_>>()?;
         let kept: Vec<Kept> = self.one("remember", json!({"scope": scope, "items": given})).await?;
         if kept.len() != items.len() {
             return Err(self.0.wrong(format!(
@@ -208,13 +220,14 @@ impl MemoryStore for HostMemoryStore {
 
     async fn update(&self, scope: &Scope, id: &str, patch: MemoryPatch) -> Result<Memory> {
         let MemoryPatch { text, vector, title, reliability, metadata } = patch;
+        check_numbers(reliability, vector.as_ref())?;
         let patch =
             json!({"text": text, "vector": vector, "title": title, "reliability": reliability, "metadata": metadata});
         self.one("update", json!({"scope": scope, "id": id, "patch": patch})).await
     }
 
     async fn supersede(&self, scope: &Scope, old: &str, new: NewMemory) -> Result<Remembered> {
-        let kept: Kept = self.one("supersede", json!({"scope": scope, "old": old, "new": new_json(&new)})).await?;
+        let kept: Kept = self.one("supersede", json!({"scope": scope, "old": old, "new": new_json(&new)?})).await?;
         Ok(kept.into())
     }
 
@@ -249,6 +262,7 @@ impl MemoryStore for HostMemoryStore {
                 "this store takes vectors only together with their memories",
             ));
         }
+        vectors.iter().try_for_each(|new| check_numbers(None, Some(&new.vector)))?;
         let one = |NewVector { id, text, vector }: NewVector| json!({"id": id, "text": text, "vector": vector});
         let vectors: Vec<Value> = vectors.into_iter().map(one).collect();
         self.one("set_vectors", json!({"scope": scope, "vectors": vectors})).await
