@@ -10,4 +10,3 @@ export {
   UnsupportedError,
 } from './errors'
 export type * from './types'
-export type * from './rooms'

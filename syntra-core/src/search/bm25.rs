@@ -1,8 +1,9 @@
 //! BM25 in process, kept exact under insertion, replacement and removal.
 
+use super::sheets::Sheets;
 use super::top::TopK;
 use rustc_hash::FxHashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 /// The two constants of BM25.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +44,9 @@ pub fn idf(documents: usize, containing: usize) -> f32 {
     (1.0 + (n - df + 0.5) / (df + 0.5)).ln()
 }
 
+/// Whether a slot is let through.
+pub(crate) type Keep<'a> = dyn Fn(u32) -> bool + 'a;
+
 /// A term of a question, looked up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct QueryTerm {
@@ -59,8 +63,8 @@ pub(crate) struct Posting {
 
 /// What can add less than this share of the best score does not make a candidate.
 const NEGLIGIBLE: f32 = 1e-3;
-/// Score sheets that are kept for the next questions.
-const MOST_SHEETS: usize = 4;
+/// A list of postings up to so many times as long as the slots that are looked for is read whole; in a longer one they are sought.
+const READ_WHOLE: usize = 4;
 
 /// The most that a term's postings reach: what was inserted; a removal leaves it, which makes it an over-estimate.
 #[derive(Clone, Copy, Debug)]
@@ -84,8 +88,8 @@ pub(crate) struct Bm25Index {
     postings: Vec<Vec<Posting>>,
     /// The highest count and the shortest document of each term.
     reach: Vec<Reach>,
-    /// Scores by slot, all zero, taken and given back by each question: none is made anew for it.
-    sheets: Mutex<Vec<Vec<f32>>>,
+    /// Scores by slot.
+    sheets: Sheets<f32>,
     forward: Vec<Box<[(u32, f32)]>>,
     lengths: Vec<f32>,
     live: usize,
@@ -220,30 +224,29 @@ impl Bm25Index {
         term
     }
 
-    /// How often each of `terms` occurs in each of `slots`, which are in order: a row of numbers a slot. It walks the postings,
-    /// leaping over what is not asked for.
-    pub(crate) fn counts(&self, slots: &[u32], terms: &[QueryTerm]) -> Vec<f32> {
-        let mut counts = vec![0.0; slots.len() * terms.len()];
+    /// How often each of `terms` occurs in each of `slots`, which are in order: a row of numbers a slot. `row_of` has the place of
+    /// each slot among them, counted from one, and 0 for every other. A long list of postings is walked leaping over what is not asked for.
+    pub(crate) fn counts(&self, slots: &[u32], row_of: &[u32], terms: &[QueryTerm]) -> Vec<f32> {
+        let width = terms.len();
+        let mut counts = vec![0.0; slots.len() * width];
         for (column, t) in terms.iter().enumerate() {
-            let mut rest = self.postings(t.term);
-            for (row, slot) in slots.iter().enumerate() {
-                // Exponential steps, then halving.
-                let mut step = 1;
-                while rest.get(step).is_some_and(|p| p.slot < *slot) {
-                    step *= 2;
-                }
-                let near = rest.get(..step + 1).unwrap_or(rest);
-                rest = rest.get(near.partition_point(|p| p.slot < *slot)..).unwrap_or(&[]);
-                match rest.first() {
-                    None => break,
-                    Some(p) if p.slot == *slot => {
-                        if let Some(count) = counts.get_mut(row * terms.len() + column) {
-                            *count = p.tf;
-                        }
+            let postings = self.postings(t.term);
+            if postings.len() <= READ_WHOLE * slots.len() {
+                for p in postings {
+                    let row = row_of.get(p.slot as usize).copied().unwrap_or(0) as usize;
+                    if row > 0
+                        && let Some(count) = counts.get_mut((row - 1) * width + column)
+                    {
+                        *count = p.tf;
                     }
-                    Some(_) => {}
                 }
+                continue;
             }
+            seek(postings, slots, |row, tf| {
+                if let Some(count) = counts.get_mut(row * width + column) {
+                    *count = tf;
+                }
+            });
         }
         counts
     }
@@ -253,24 +256,14 @@ impl Bm25Index {
     /// less than the last of the best has already, no new document can come in, and only those that are in are scored further.
     /// Nor can one come in that would have less than a thousandth of the best score: what the commonest words of all alone would
     /// bring is no answer, and to read their postings would cost more than all the rest.
-    pub(crate) fn best(&self, terms: &[QueryTerm], limit: usize, keep: &dyn Fn(u32) -> bool) -> Vec<(u32, f32)> {
+    pub(crate) fn best(&self, terms: &[QueryTerm], limit: usize, keep: Option<&Keep<'_>>) -> Vec<(u32, f32)> {
         if terms.is_empty() || limit == 0 {
             return Vec::new();
         }
-        let mut scores = self.sheets.lock().ok().and_then(|mut sheets| sheets.pop()).unwrap_or_default();
-        scores.resize(self.lengths.len().max(scores.len()), 0.0);
+        let mut scores = self.sheets.take(self.lengths.len());
         let mut touched: Vec<u32> = Vec::new();
         let best = self.score(terms, limit, keep, &mut scores, &mut touched);
-        for slot in touched {
-            if let Some(score) = scores.get_mut(slot as usize) {
-                *score = 0.0;
-            }
-        }
-        if let Ok(mut sheets) = self.sheets.lock()
-            && sheets.len() < MOST_SHEETS
-        {
-            sheets.push(scores);
-        }
+        self.sheets.give(scores, touched.into_iter());
         best
     }
 
@@ -279,7 +272,7 @@ impl Bm25Index {
         &self,
         terms: &[QueryTerm],
         limit: usize,
-        keep: &dyn Fn(u32) -> bool,
+        keep: Option<&Keep<'_>>,
         scores: &mut [f32],
         touched: &mut Vec<u32>,
     ) -> Vec<(u32, f32)> {
@@ -305,11 +298,12 @@ impl Bm25Index {
             }
             left -= bound(t);
             if let Some(slots) = &closed {
-                for (slot, tf) in slots.iter().zip(self.counts(slots, std::slice::from_ref(t))) {
-                    if let Some(score) = scores.get_mut(*slot as usize) {
-                        *score += weight(t) * tf / (tf + constant + per_length * self.length(*slot));
+                seek(self.postings(t.term), slots, |row, tf| {
+                    let slot = slots.get(row).copied().unwrap_or(u32::MAX);
+                    if let Some(score) = scores.get_mut(slot as usize) {
+                        *score += weight(t) * tf / (tf + constant + per_length * self.length(slot));
                     }
-                }
+                });
                 continue;
             }
             let weight = weight(t);
@@ -317,7 +311,7 @@ impl Bm25Index {
                 let slot = p.slot as usize;
                 let (Some(score), Some(length)) = (scores.get_mut(slot), self.lengths.get(slot)) else { continue };
                 if *score == 0.0 {
-                    if !keep(p.slot) {
+                    if keep.is_some_and(|keep| !keep(p.slot)) {
                         continue;
                     }
                     touched.push(p.slot);
@@ -336,7 +330,12 @@ impl Bm25Index {
         let words: usize = self.words.iter().flatten().map(|w| w.len() + 16 + 24).sum();
         let postings: usize = self.postings.iter().map(|p| p.capacity() * 8 + 24).sum();
         let forward: usize = self.forward.iter().map(|f| f.len() * 8 + 16).sum();
-        words + postings + forward + self.reach.capacity() * 8 + self.lengths.capacity() * 4
+        words
+            + postings
+            + forward
+            + self.reach.capacity() * 8
+            + self.lengths.capacity() * 4
+            + self.sheets.memory_bytes()
     }
 }
 
@@ -355,8 +354,29 @@ fn close(scores: &[f32], touched: &[u32], limit: usize, left: f32) -> Option<Vec
     }
     let mut slots: Vec<u32> =
         touched.iter().copied().filter(|s| scores.get(*s as usize).is_some_and(|score| *score >= floor)).collect();
-    slots.sort_unstable();
+    // Each term's postings were in order: runs, which this sort merges.
+    slots.sort();
     Some(slots)
+}
+
+/// Calls `found` with the place in `slots` and the count of each posting whose slot is among them; both are in order.
+#[inline]
+fn seek(postings: &[Posting], slots: &[u32], mut found: impl FnMut(usize, f32)) {
+    let mut rest = postings;
+    for (row, slot) in slots.iter().enumerate() {
+        // Exponential steps, then halving.
+        let mut step = 1;
+        while rest.get(step).is_some_and(|p| p.slot < *slot) {
+            step *= 2;
+        }
+        let near = rest.get(..step + 1).unwrap_or(rest);
+        rest = rest.get(near.partition_point(|p| p.slot < *slot)..).unwrap_or(&[]);
+        match rest.first() {
+            None => break,
+            Some(p) if p.slot == *slot => found(row, p.tf),
+            Some(_) => {}
+        }
+    }
 }
 
 #[cfg(test)]
@@ -372,7 +392,7 @@ mod tests {
         }
         let ask = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-            index.best(&index.lookup(&words), 150, &|_| true)
+            index.best(&index.lookup(&words), 150, None)
         };
         let found = ask(&["talk", "item", "n7"]);
         assert_eq!(found.iter().map(|(slot, _)| *slot).collect::<Vec<_>>(), [21, 22, 23]);
@@ -413,14 +433,14 @@ mod tests {
             let asked: Vec<String> = asked.iter().map(|w| format!("w{}", w / 2 * w)).collect();
             let terms = index.lookup(&asked);
             let keep = |slot: u32| !odd || slot % 2 == 1;
-            let best = index.best(&terms, limit, &keep);
+            let best = index.best(&terms, limit, Some(&keep));
 
             let all = scores(&index, &terms, limit, &keep);
             // What would have less than a thousandth of the best may be left out.
             let least = NEGLIGIBLE * all.first().copied().unwrap_or_default();
             proptest::prop_assert!(best.len() <= all.len() && all.iter().skip(best.len()).all(|score| *score < least));
             // The sheet of scores is clean again.
-            proptest::prop_assert_eq!(&index.best(&terms, limit, &keep), &best);
+            proptest::prop_assert_eq!(&index.best(&terms, limit, Some(&keep)), &best);
             for ((slot, found), expected) in best.iter().zip(&all) {
                 proptest::prop_assert!((found - expected).abs() < 1e-4, "{} is not {}", found, expected);
                 proptest::prop_assert!((found - score(&index, &terms, *slot)).abs() < 1e-4);
@@ -431,7 +451,7 @@ mod tests {
                 index.remove(slot);
             }
             let terms = index.lookup(&asked);
-            let found = index.best(&terms, limit, &keep);
+            let found = index.best(&terms, limit, Some(&keep));
             let all = scores(&index, &terms, limit, &keep);
             let least = NEGLIGIBLE * all.first().copied().unwrap_or_default();
             proptest::prop_assert!(found.len() <= all.len() && all.iter().skip(found.len()).all(|score| *score < least));
@@ -440,7 +460,9 @@ mod tests {
             }
 
             let slots: Vec<u32> = (0..documents.len() as u32).step_by(3).collect();
-            let counts = index.counts(&slots, &terms);
+            let mut row_of = vec![0; documents.len()];
+            slots.iter().enumerate().for_each(|(row, slot)| row_of[*slot as usize] = row as u32 + 1);
+            let counts = index.counts(&slots, &row_of, &terms);
             for (row, slot) in slots.iter().enumerate() {
                 for (column, t) in terms.iter().enumerate() {
                     proptest::prop_assert_eq!(counts[row * terms.len() + column], index.tf(*slot, t.term));

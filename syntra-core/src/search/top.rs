@@ -31,6 +31,12 @@ impl TopK {
         !(score < self.floor.1 || (score == self.floor.1 && key > self.floor.0) || self.limit == 0)
     }
 
+    /// The score below which nothing is taken any more.
+    #[inline]
+    pub(crate) fn floor(&self) -> f32 {
+        self.floor.1
+    }
+
     #[inline]
     pub(crate) fn push(&mut self, key: u32, score: f32) {
         if !self.takes(key, score) {

@@ -1,6 +1,5 @@
 //! The prompt and who is to get it: what fits the likely model, which models can take it, and a smaller one where none can.
 
-use super::policies::planned;
 use super::window::{largest, likely, smaller, window_of};
 use super::{Conversation, Known, Prepared, Turn};
 use crate::chat::{Message, Request};
@@ -23,7 +22,7 @@ const NO_MODEL: &str = "No model is configured";
 pub(super) const NONE_ANSWERS: &str = "No model could be reached";
 
 /// build: what fits the budget and the window of the model that is likely to answer.
-pub(super) async fn prepare(
+pub(super) fn prepare(
     turn: &mut Turn,
     question: String,
     analysis: QueryAnalysis,
@@ -33,18 +32,18 @@ pub(super) async fn prepare(
     let request = turn.ask.request(vec![turn.ask.message.clone()]);
     let query = route_query(turn, &request, &question, &conversation.history);
     let guess = guess(turn, &conversation, &known);
-    let target = likely(turn, &query, guess).await;
+    let target = likely(turn, &query, guess);
     let window = target.as_ref().and_then(|target| window_of(turn, target, &query));
     let model = target.map(|target| target.model).unwrap_or_default();
     let mut prepared = Prepared { question, analysis, conversation, known, context: Context::default(), model };
-    prepared.context = match build(turn, &prepared, window).await {
+    prepared.context = match build(turn, &prepared, window) {
         // What has to be there is too much for that model; another may have a larger window.
         Err(error) if error.kind() == ErrorKind::ContextTooLong && window.is_some() && turn.ask.model.is_none() => {
             let most = largest(turn, &turn.rooms.targets, &query);
             if most.is_some_and(|most| Some(most) <= window) {
                 return Err(error);
             }
-            build(turn, &prepared, most).await?
+            build(turn, &prepared, most)?
         }
         built => built?,
     };
@@ -61,7 +60,7 @@ fn guess(turn: &Turn, conversation: &Conversation, known: &Known) -> u64 {
 }
 
 /// System text first, the current message last, in between what fits the budget and `window`.
-async fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Result<Context> {
+fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Result<Context> {
     let from = turn.elapsed();
     let Prepared { question, conversation, known, model, .. } = prepared;
     let system = turn.system_text();
@@ -72,7 +71,7 @@ async fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Res
     let window = window.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX));
     let budget = &turn.rooms.budget;
     let budget = Budget { window: [budget.window, window].into_iter().flatten().min(), ..budget.clone() };
-    let input = ContextInput {
+    let context = turn.rooms.context.build(&ContextInput {
         system: &system,
         memories: &memories,
         entities: &known.entities,
@@ -82,8 +81,7 @@ async fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Res
         budget: &budget,
         counter: counter.as_ref(),
         now: turn.now,
-    };
-    let context = turn.rooms.context.build_async(&input).await;
+    });
     turn.span("context_building", from);
     let mut context = context?;
     context.dropped.append(&mut dropped);
@@ -96,10 +94,10 @@ async fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Res
 }
 
 /// Builds the prompt again for at most `window` tokens, and says so in the trace.
-async fn rebuild(turn: &mut Turn, prepared: &mut Prepared, target: &Target, window: u64, why: &str) -> Result<()> {
+fn rebuild(turn: &mut Turn, prepared: &mut Prepared, target: &Target, window: u64, why: &str) -> Result<()> {
     let before = prepared.context.total_tokens;
     let model = std::mem::replace(&mut prepared.model, target.model.clone());
-    match build(turn, prepared, Some(window)).await {
+    match build(turn, prepared, Some(window)) {
         Ok(context) => {
             let after = context.total_tokens;
             prepared.context = context;
@@ -114,13 +112,13 @@ async fn rebuild(turn: &mut Turn, prepared: &mut Prepared, target: &Target, wind
 }
 
 /// plan: which models, in which order, and why. Where all are too small for the prompt, it is built again for the largest.
-pub(super) async fn plan(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Result<Choice> {
+pub(super) fn plan(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Result<Choice> {
     let memory_may = turn.rooms.extractive_fallback && turn.ask.model.is_none();
     if turn.rooms.targets.is_empty() && memory_may {
         return Ok(Choice::Memory(NO_MODEL));
     }
     let from = turn.elapsed();
-    let planned = route(turn, prepared, fleet).await;
+    let planned = route(turn, prepared, fleet);
     turn.span("planning", from);
     match planned {
         Ok((plan, request)) => {
@@ -137,14 +135,14 @@ pub(super) async fn plan(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet
 }
 
 /// The router's plan for the prompt, or for a shorter one where it is too long for all.
-pub(super) async fn route(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Result<(Plan, Request)> {
+pub(super) fn route(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Result<(Plan, Request)> {
     let (query, request) = asked(turn, prepared);
-    match planned(turn, &query, fleet).await {
+    match turn.rooms.router.plan(&query, fleet) {
         Ok(plan) => Ok((plan, request)),
         Err(error) => {
-            shorten(turn, prepared, fleet).await.ok_or(error)?;
+            shorten(turn, prepared, fleet).ok_or(error)?;
             let (query, request) = asked(turn, prepared);
-            Ok((planned(turn, &query, fleet).await?, request))
+            Ok((turn.rooms.router.plan(&query, fleet)?, request))
         }
     }
 }
@@ -159,16 +157,16 @@ fn asked(turn: &Turn, prepared: &Prepared) -> (RouteQuery, Request) {
 
 /// Builds the prompt again for the largest model of those that could take it if it were shorter; `None` where length is not what
 /// keeps them.
-async fn shorten(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Option<()> {
+fn shorten(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Option<()> {
     let (query, _) = asked(turn, prepared);
-    let (target, window) = too_small(turn, &query, fleet).await?.into_iter().max_by_key(|(_, window)| *window)?;
+    let (target, window) = too_small(turn, &query, fleet)?.into_iter().max_by_key(|(_, window)| *window)?;
     let why = format!("no window is large enough, the largest is that of {target}");
-    rebuild(turn, prepared, &target, window, &why).await.ok()
+    rebuild(turn, prepared, &target, window, &why).ok()
 }
 
 /// The models that are kept from a question by the length of the prompt alone, with what they take.
-async fn too_small(turn: &Turn, query: &RouteQuery, fleet: &Fleet) -> Option<Vec<(Target, u64)>> {
-    let open = planned(turn, &RouteQuery { input_tokens: 0, ..query.clone() }, fleet).await.ok()?;
+fn too_small(turn: &Turn, query: &RouteQuery, fleet: &Fleet) -> Option<Vec<(Target, u64)>> {
+    let open = turn.rooms.router.plan(&RouteQuery { input_tokens: 0, ..query.clone() }, fleet).ok()?;
     let targets = open.order.into_iter().map(|planned| planned.target);
     let small = targets.filter_map(|target| window_of(turn, &target, query).map(|window| (target, window)));
     Some(small.filter(|(_, window)| *window < query.input_tokens).collect())
@@ -176,7 +174,7 @@ async fn too_small(turn: &Turn, query: &RouteQuery, fleet: &Fleet) -> Option<Vec
 
 /// What is left to try when no model of `plan` answered: those that found the prompt too long (`attempts` has what they said), and
 /// else those that were left out for their windows, with a smaller prompt. `None` where length is not what it failed for.
-pub(super) async fn again(
+pub(super) fn again(
     turn: &mut Turn,
     prepared: &mut Prepared,
     plan: &Plan,
@@ -195,13 +193,13 @@ pub(super) async fn again(
         let targets: Vec<Target> = refused.iter().map(|attempt| attempt.target.clone()).collect();
         (targets, window, format!("{} found it too long", last.target))
     } else {
-        let mut small = too_small(turn, &query, &turn.rooms.fleet()).await?;
+        let mut small = too_small(turn, &query, &turn.rooms.fleet())?;
         small.retain(|(target, _)| !attempts.iter().any(|attempt| attempt.target == *target));
         let window = small.iter().map(|(_, window)| *window).max()?;
         let targets = small.into_iter().filter(|(_, takes)| *takes == window).map(|(target, _)| target).collect();
         (targets, window, "no model with a larger window answered".to_owned())
     };
-    rebuild(turn, prepared, targets.first()?, window, &why).await.ok()?;
+    rebuild(turn, prepared, targets.first()?, window, &why).ok()?;
     let reason = format!("a shorter prompt; {why}");
     let order = targets.into_iter().map(|target| Planned { target, reason: reason.clone() }).collect();
     let request = turn.ask.request(prepared.context.messages.clone());
@@ -219,8 +217,5 @@ fn route_query(turn: &Turn, request: &Request, question: &str, history: &[Thread
     query.pinned.clone_from(&turn.ask.model);
     query.max_cost = turn.ask.max_cost;
     turn.scope.org().clone_into(&mut query.organisation);
-    query.policies = turn.policies.clone();
-    query.regions = turn.rooms.policies.regions.clone();
-    query.seed = router::stable_hash(turn.trace.turn_id.as_bytes());
     query
 }

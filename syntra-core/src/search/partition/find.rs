@@ -9,8 +9,9 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// How many of each relevance strategy are looked at to choose the seeds of the graph and its reach.
-const POOL: usize = 100;
+/// How many of each relevance strategy are looked at, at the least: as many as a recall asks for, so that all its strategies, the
+/// walk of the graph and the signals share one search.
+const POOL: usize = 150;
 /// From how many documents the graph is walked.
 const SEEDS: usize = 3;
 /// The most that a document from which it is walked counts.
@@ -68,9 +69,9 @@ impl<'a> Keep<'a> {
     }
 }
 
-/// What `strategy` finds, best first, ties by id.
+/// What `strategy` finds, best first, ties by slot.
 pub(super) fn slots(partition: &Partition, strategy: Strategy, query: &SearchQuery<'_>) -> Result<Vec<(u32, f32)>> {
-    let mut slots = match strategy {
+    Ok(match strategy {
         Strategy::Keyword => found(partition, query)?.keyword.iter().take(query.limit).copied().collect(),
         Strategy::Vector => found(partition, query)?.vector.iter().take(query.limit).copied().collect(),
         Strategy::Graph => {
@@ -80,12 +81,17 @@ pub(super) fn slots(partition: &Partition, strategy: Strategy, query: &SearchQue
             }
             top.into_sorted()
         }
-        Strategy::Profile => return Ok(newest(&partition.profile, partition, query)),
-        Strategy::Recent => return Ok(newest(&partition.newest, partition, query)),
-    };
+        Strategy::Profile => newest(&partition.profile, partition, query),
+        Strategy::Recent => newest(&partition.newest, partition, query),
+    })
+}
+
+/// Puts those of the same score in the order of their ids.
+pub(super) fn ties_by_id(partition: &Partition, slots: &mut [(u32, f32)]) {
     let id = |slot| partition.document(slot).map(|doc| &*doc.id);
-    slots.sort_unstable_by(|a: &(u32, f32), b| b.1.total_cmp(&a.1).then_with(|| id(a.0).cmp(&id(b.0))));
-    Ok(slots)
+    for same in slots.chunk_by_mut(|a, b| a.1 == b.1).filter(|same| same.len() > 1) {
+        same.sort_unstable_by(|a, b| id(a.0).cmp(&id(b.0)));
+    }
 }
 
 pub(super) fn search(partition: &Partition, strategy: Strategy, query: &SearchQuery<'_>) -> Result<Vec<Candidate>> {
@@ -103,7 +109,11 @@ pub(super) fn search(partition: &Partition, strategy: Strategy, query: &SearchQu
         }
         Some(Candidate { id: Arc::clone(&doc.id), found_by: [strategy].into_iter().collect(), signals })
     };
-    Ok(slots(partition, strategy, query)?.into_iter().filter_map(candidate).collect())
+    let mut slots = slots(partition, strategy, query)?;
+    if signal.is_some() {
+        ties_by_id(partition, &mut slots);
+    }
+    Ok(slots.into_iter().filter_map(candidate).collect())
 }
 
 /// The newest of `by_time`.
@@ -146,11 +156,12 @@ pub(super) fn found(partition: &Partition, query: &SearchQuery<'_>) -> Result<Ar
 fn find(partition: &Partition, query: &SearchQuery<'_>, pool: usize) -> Result<Found> {
     let keep = Keep::new(partition, query.filter);
     let terms = partition.words.lookup(&partition.analyzer.query_terms(query.text));
-    let keyword = partition.words.best(&terms, pool, &|slot| keep.slot(slot));
+    let in_filter = |slot: u32| keep.slot(slot);
+    let filter: Option<&dyn Fn(u32) -> bool> = if keep.all { None } else { Some(&in_filter) };
+    let keyword = partition.words.best(&terms, pool, filter);
     let vector = match query.vector {
         None => Vec::new(),
-        Some(vector) if keep.all => partition.vectors.search(vector, pool, None)?,
-        Some(vector) => partition.vectors.search(vector, pool, Some(&|slot| keep.slot(slot)))?,
+        Some(vector) => partition.vectors.search(vector, pool, filter)?,
     };
     let entities = partition.graph.named(&query.analysis.entities, query.text);
     let graph = walk(partition, &keyword, &vector, &entities, &keep);

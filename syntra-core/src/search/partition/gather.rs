@@ -2,7 +2,6 @@
 
 use super::{Found, Partition, find, signals};
 use crate::search::{Candidate, SearchQuery, Strategies, Strategy};
-use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,24 +21,31 @@ pub(super) fn gather(
         reports.push(Found { found: found.as_ref().map(Vec::len).map_err(Clone::clone), elapsed });
         lists.push(found.unwrap_or_default());
     }
+    // Which of equal ones comes first says only which one is left out.
+    if lists.iter().map(Vec::len).sum::<usize>() > most {
+        lists.iter_mut().for_each(|list| find::ties_by_id(partition, list));
+    }
 
-    let mut place: FxHashMap<u32, usize> = FxHashMap::default();
+    // The place of a slot among `slots`, counted from one.
+    let mut place = partition.sheets.take(partition.slots.len());
     let mut slots: Vec<u32> = Vec::new();
     let mut found_by: Vec<Strategies> = Vec::new();
     for turn in 0..lists.iter().map(Vec::len).max().unwrap_or(0) {
         for ((strategy, _), list) in strategies.iter().zip(&lists) {
             let Some((slot, _)) = list.get(turn) else { continue };
-            match place.get(slot).and_then(|at| found_by.get_mut(*at)) {
+            let Some(place) = place.get_mut(*slot as usize) else { continue };
+            match (*place as usize).checked_sub(1).and_then(|at| found_by.get_mut(at)) {
                 Some(by) => by.insert(*strategy),
                 None if slots.len() < most => {
-                    place.insert(*slot, slots.len());
                     slots.push(*slot);
+                    *place = slots.len() as u32;
                     found_by.push([*strategy].into_iter().collect());
                 }
                 None => {}
             }
         }
     }
+    partition.sheets.give(place, slots.iter().copied());
 
     let signals = signals::of_slots(partition, &slots, query);
     let mut candidates = Vec::with_capacity(slots.len());

@@ -5,6 +5,7 @@ use super::find::Keep;
 use crate::memory::MemoryType;
 use crate::search::entities::entity_key;
 use crate::search::{EntityFact, SearchQuery};
+use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use std::cmp::Reverse;
 
@@ -36,7 +37,7 @@ fn fact(
     let key = graph.name(entity)?;
     let spelt = query.analysis.entities.iter().find(|name| entity_key(name) == key);
     let mut fact = EntityFact { name: spelt.map_or(key, String::as_str).to_owned(), ..EntityFact::default() };
-    let mut read: Vec<(u32, bool)> = Vec::new();
+    let mut read: Vec<(Timestamp, u32, bool)> = Vec::new();
     for (slot, titled) in graph.documents(entity).filter(|(slot, _)| keep.slot(*slot)) {
         let Some(doc) = partition.document(slot) else { continue };
         fact.memories += 1;
@@ -46,14 +47,20 @@ fn fact(
             fact.first_said_at = Some(fact.first_said_at.map_or(at, |first| first.min(at)));
             fact.last_said_at = Some(fact.last_said_at.map_or(at, |last| last.max(at)));
         }
-        read.push((slot, titled));
+        read.push((doc.at(), slot, titled));
     }
     if read.is_empty() {
         return None;
     }
-    let newest = |slot: u32| partition.document(slot).map(|doc| (Reverse(doc.at()), &doc.id));
-    read.sort_unstable_by_key(|(slot, _)| newest(*slot));
-    read.truncate(MOST_READ);
+    let id = |slot: u32| partition.document(slot).map(|doc| &doc.id);
+    let newest_first =
+        |a: &(Timestamp, u32, bool), b: &(Timestamp, u32, bool)| b.0.cmp(&a.0).then_with(|| id(a.1).cmp(&id(b.1)));
+    if read.len() > MOST_READ {
+        read.select_nth_unstable_by(MOST_READ, newest_first);
+        read.truncate(MOST_READ);
+    }
+    read.sort_unstable_by(newest_first);
+    let mut read: Vec<(u32, bool)> = read.into_iter().map(|(_, slot, titled)| (slot, titled)).collect();
 
     let mut beside: FxHashMap<u32, u64> = FxHashMap::default();
     for other in read.iter().flat_map(|(slot, _)| graph.entities_of(*slot)).filter(|other| **other != entity) {

@@ -13,6 +13,7 @@ mod tests;
 
 use super::bm25::Bm25Index;
 use super::graph::EntityGraph;
+use super::sheets::Sheets;
 use super::text::TextAnalyzer;
 use super::vector::{HnswIndex, normalised};
 use super::{Candidate, EntityFact, IndexDocument, SearchQuery, Strategy, VectorIndex};
@@ -77,6 +78,8 @@ pub struct Partition {
     speakers: Vec<Speaker>,
     version: u64,
     memo: Mutex<Option<Memo>>,
+    /// Numbers by slot, for the questions.
+    sheets: Sheets<u32>,
 }
 
 /// What one strategy of several found, see [`Partition::gather`].
@@ -117,6 +120,7 @@ impl Partition {
             speakers: Vec::new(),
             version: 0,
             memo: Mutex::new(None),
+            sheets: Sheets::default(),
         }
     }
 
@@ -142,6 +146,7 @@ impl Partition {
             + self.words.memory_bytes()
             + self.vectors.memory_bytes()
             + self.graph.memory_bytes()
+            + self.sheets.memory_bytes()
     }
 
     /// The names of those who said something here, the most frequent first.

@@ -11,6 +11,10 @@ use crate::search::{Candidate, SearchQuery, Signal, Signals, Strategies, text};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
+/// What a slot is looked at for.
+const CANDIDATE: u32 = 1;
+const BESIDE: u32 = 2;
+
 struct Context<'a> {
     partition: &'a Partition,
     query: &'a SearchQuery<'a>,
@@ -50,26 +54,53 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
         slots.iter().map(|slot| (*slot, partition.document(*slot))).collect();
     let windows: Vec<Option<[Option<u32>; 3]>> =
         documents.iter().map(|(_, doc)| doc.and_then(|d| context.beside(d))).collect();
+    // Each slot once, in order: the candidates, and those that are only beside one.
+    let mut row_of = partition.sheets.take(partition.slots.len());
+    let mut needed: Vec<u32> = Vec::with_capacity(slots.len() * 3);
     let beside = windows.iter().flatten().flatten().flatten();
-    // The candidates come before those that are only beside one.
-    let mut looked_at: Vec<(u32, bool)> =
-        slots.iter().map(|slot| (*slot, false)).chain(beside.map(|slot| (*slot, true))).collect();
-    looked_at.sort_unstable();
-    looked_at.dedup_by_key(|(slot, _)| *slot);
-    let needed: Vec<u32> = looked_at.iter().map(|(slot, _)| *slot).collect();
-    context.counts = partition.words.counts(&needed, &found.terms);
+    for (slot, mark) in slots.iter().map(|slot| (slot, CANDIDATE)).chain(beside.map(|slot| (slot, BESIDE))) {
+        if let Some(held) = row_of.get_mut(*slot as usize).filter(|held| **held == 0) {
+            *held = mark;
+            needed.push(*slot);
+        }
+    }
+    needed.sort_unstable();
+    let mut is_beside: Vec<bool> = Vec::with_capacity(needed.len());
+    for (row, slot) in needed.iter().enumerate() {
+        if let Some(held) = row_of.get_mut(*slot as usize) {
+            is_beside.push(*held == BESIDE);
+            *held = row as u32 + 1;
+        }
+    }
+    context.counts = partition.words.counts(&needed, &row_of, &found.terms);
     if let Some(query) = &context.vector {
+        let mut cosines = vec![f32::NAN; needed.len()];
+        for (slot, cosine) in &found.vector {
+            let row = row_of.get(*slot as usize).and_then(|row| (*row as usize).checked_sub(1));
+            if let Some(place) = row.and_then(|row| cosines.get_mut(row)) {
+                *place = *cosine;
+            }
+        }
         let rounded = Rounded::new(query);
-        let cosine = |(slot, is_beside): &(u32, bool)| match is_beside {
-            // For context some thousandths are nothing, and it is most of what is read.
-            true => partition.vectors.roughly(*slot, &rounded),
-            false => partition.vectors.get(*slot).map(|vector| dot(query, vector)),
-        };
-        context.cosines = looked_at.iter().map(|at| cosine(at).unwrap_or(f32::NAN)).collect();
+        for ((slot, is_beside), place) in needed.iter().zip(is_beside).zip(&mut cosines) {
+            if !place.is_nan() {
+                continue;
+            }
+            let cosine = match is_beside {
+                // For context some thousandths are nothing, and it is most of what is read.
+                true => partition.vectors.roughly(*slot, &rounded),
+                false => partition.vectors.get(*slot).map(|vector| dot(query, vector)),
+            };
+            *place = cosine.unwrap_or(f32::NAN);
+        }
+        context.cosines = cosines;
     }
 
     let mut conversations: FxHashMap<u32, f32> = FxHashMap::default();
-    let place = |slot: u32| needed.binary_search(&slot).ok().map(|row| Place { slot, row });
+    let place = |slot: u32| {
+        let row = row_of.get(slot as usize).and_then(|row| (*row as usize).checked_sub(1))?;
+        Some(Place { slot, row })
+    };
     let mut signals_of = |slot: u32, doc: &Document, beside: &Option<[Option<u32>; 3]>| {
         let own = place(slot)?;
         let mut signals = Signals::new();
@@ -93,7 +124,9 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
         context.nature(doc, &mut signals);
         Some(signals)
     };
-    documents.iter().zip(&windows).map(|((slot, doc), beside)| signals_of(*slot, (*doc)?, beside)).collect()
+    let all = documents.iter().zip(&windows).map(|((slot, doc), beside)| signals_of(*slot, (*doc)?, beside)).collect();
+    partition.sheets.give(row_of, needed.into_iter());
+    all
 }
 
 /// A slot, and its row in the counts and cosines of the context.

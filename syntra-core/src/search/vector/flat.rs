@@ -97,12 +97,16 @@ impl FlatIndex {
     fn quantised(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Vec<(u32, f32)> {
         let Rounded { numbers: small, sum, .. } = Rounded::new(query);
         let mut top = TopK::new(second_look(limit));
+        let mut scores = [0.0; kernel::BLOCK];
         kernel::scan_i8(&self.small, self.dimensions, &small, sum, &mut |first, dots| {
+            let scales = self.scales.get(first..).unwrap_or(&[]);
+            if !kernel::reaches(dots, scales, top.floor(), &mut scores, |dot, scale| dot * scale) {
+                return;
+            }
             let keys = self.keys.get(first..).unwrap_or(&[]);
-            for ((dot, scale), key) in dots.iter().zip(self.scales.get(first..).unwrap_or(&[])).zip(keys) {
-                let score = *dot as f32 * scale;
-                if top.takes(*key, score) && keep.is_none_or(|keep| keep(*key)) {
-                    top.push(*key, score);
+            for ((score, key), _) in scores.iter().zip(keys).zip(dots) {
+                if top.takes(*key, *score) && keep.is_none_or(|keep| keep(*key)) {
+                    top.push(*key, *score);
                 }
             }
         });
@@ -111,18 +115,22 @@ impl FlatIndex {
 
     fn coded(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Vec<(u32, f32)> {
         let mut top = TopK::new(limit * CODED_FACTOR + CODED_LEAST);
-        self.coder.question(query).scan(&self.codes, self.coder.words(), &self.worth, &mut |row, score| {
-            let allowed = || keep.is_none_or(|keep| self.keys.get(row).is_some_and(|key| keep(*key)));
-            if top.takes(row as u32, score) && allowed() {
-                top.push(row as u32, score);
+        self.coder.question(query).scan(&self.codes, self.coder.words(), &self.worth, &mut |first, scores, floor| {
+            for (row, score) in (first as u32..).zip(scores) {
+                let allowed = || keep.is_none_or(|keep| self.keys.get(row as usize).is_some_and(|key| keep(*key)));
+                if top.takes(row, *score) && allowed() {
+                    top.push(row, *score);
+                }
             }
+            *floor = top.floor();
         });
         // In the order in which they lie in memory.
-        let mut rows: Vec<usize> = top.into_best().into_iter().map(|(row, _)| row as usize).collect();
+        let mut rows: Vec<u32> = top.into_best().into_iter().map(|(row, _)| row).collect();
         rows.sort_unstable();
         let Rounded { numbers: small, sum, .. } = Rounded::new(query);
         let mut top = TopK::new(second_look(limit));
         for row in rows {
+            let row = row as usize;
             let range = row * self.dimensions..(row + 1) * self.dimensions;
             if let (Some(key), Some(numbers), Some(scale)) =
                 (self.keys.get(row), self.small.get(range), self.scales.get(row))
@@ -162,7 +170,7 @@ impl Rounded {
 
 /// How many rows the quantised scan hands on to be compared in full precision.
 fn second_look(limit: usize) -> usize {
-    (limit * RERANK_FACTOR).max(RERANK_LEAST).min(limit + 200)
+    (limit * RERANK_FACTOR).max(RERANK_LEAST).min(limit + 100)
 }
 
 impl VectorIndex for FlatIndex {
