@@ -1,19 +1,21 @@
 //! Identical calls in flight share one call upstream.
 //!
 //! A flight is a log of events that its members read from the beginning, each at its own pace. There is no task behind it: whichever
-//! member is polled drives the upstream stream one event further and writes it to the log. When that member is dropped the next
-//! takes over; when the last is dropped the flight is, and with it the connection. A finished flight is never joined: a second
-//! "yes" gets an answer of its own.
+//! member comes to the end of the log drives the upstream stream one event further, and what is upstream wakes all that wait, so that
+//! it needs no member in particular: neither one that leaves nor one that stops reading holds the others up. When the last is dropped
+//! the flight is, and with it the connection. A finished flight is never joined: a second "yes" gets an answer of its own.
 
 use crate::chat::{Event, EventStream, Request, Scope};
 use crate::error::{Error, ErrorKind, Result};
-use futures::{FutureExt as _, Stream, StreamExt as _};
+use futures::{Stream, StreamExt as _};
+use rustc_hash::FxHashMap;
 use sha2::{Digest as _, Sha256};
 use std::collections::HashMap;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use tokio::sync::Notify;
+use std::task::{Context, Poll, Wake, Waker, ready};
 
 /// What makes two calls the same: organisation, provider and the whole request as it would be sent, model and persona's text
 /// included.
@@ -73,16 +75,73 @@ pub struct Coalescer {
 struct Flight {
     key: CallKey,
     log: Mutex<Log>,
-    /// Held by the member that drives; an async lock is never waited for, only tried.
-    upstream: tokio::sync::Mutex<EventStream>,
-    moved: Notify,
+    waiting: Arc<Waiting>,
     flights: Arc<Mutex<HashMap<CallKey, Weak<Flight>>>>,
 }
 
-#[derive(Default)]
 struct Log {
-    events: Vec<Result<Event>>,
+    upstream: EventStream,
+    events: Vec<Logged>,
     ended: bool,
+    /// Members so far, for their numbers.
+    members: u64,
+}
+
+/// An event of the log. Most are words, which are small so: with a thousand streams at once, room is time.
+enum Logged {
+    Text(Box<str>),
+    Other(Box<Result<Event>>),
+}
+
+impl Logged {
+    fn of(event: &Result<Event>) -> Self {
+        match event {
+            Ok(Event::Text { text }) => Self::Text(text.as_str().into()),
+            other => Self::Other(Box::new(other.clone())),
+        }
+    }
+
+    fn event(&self) -> Result<Event> {
+        match self {
+            Self::Text(text) => Ok(Event::Text { text: text.to_string() }),
+            Self::Other(event) => Result::clone(event),
+        }
+    }
+}
+
+/// The members that wait for the next event, by their numbers. Upstream is polled with it: whatever happens there wakes them all.
+#[derive(Default)]
+struct Waiting(Mutex<FxHashMap<u64, Waker>>);
+
+impl Waiting {
+    fn wait(&self, member: u64, waker: &Waker) {
+        lock(&self.0).entry(member).and_modify(|known| known.clone_from(waker)).or_insert_with(|| waker.clone());
+    }
+
+    fn leave(&self, member: u64) {
+        // The waker is dropped after the lock: it may hold the last of a task, and that a member.
+        let _waker = lock(&self.0).remove(&member);
+    }
+}
+
+impl Wake for Waiting {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let mut waiting = lock(&self.0);
+        if waiting.len() < 2 {
+            // The usual case keeps its room.
+            let only = waiting.drain().next();
+            drop(waiting);
+            only.into_iter().for_each(|(_, waker)| waker.wake());
+            return;
+        }
+        let all = std::mem::take(&mut *waiting);
+        drop(waiting);
+        all.into_values().for_each(Waker::wake);
+    }
 }
 
 impl fmt::Debug for Flight {
@@ -106,25 +165,24 @@ impl Coalescer {
     pub fn join(&self, key: CallKey, start: impl FnOnce() -> EventStream) -> (EventStream, bool) {
         let mut flights = lock(&self.flights);
         let known = flights.get(&key).and_then(Weak::upgrade);
-        let open = known.clone().filter(|flight| !lock(&flight.log).ended);
-        let (flight, began) = match open {
-            Some(flight) => (flight, false),
+        let open = known.clone().and_then(|flight| flight.join().map(|number| Member { flight, number, place: 0 }));
+        let (member, began) = match open {
+            Some(member) => (member, false),
             None => {
                 let flight = Arc::new(Flight {
                     key,
-                    log: Mutex::default(),
-                    upstream: tokio::sync::Mutex::new(start()),
-                    moved: Notify::new(),
+                    log: Mutex::new(Log { upstream: start(), events: Vec::new(), ended: false, members: 1 }),
+                    waiting: Arc::default(),
                     flights: self.flights.clone(),
                 });
                 flights.insert(key, Arc::downgrade(&flight));
-                (flight, true)
+                (Member { flight, number: 0, place: 0 }, true)
             }
         };
         drop(flights);
         // Only now: this may be the last hold on an ended flight, whose drop takes the lock again.
         drop(known);
-        (member(flight).boxed(), began)
+        (member.boxed(), began)
     }
 
     /// Calls in flight now.
@@ -143,83 +201,66 @@ impl Drop for Flight {
     }
 }
 
-/// Wakes the others when the driver is done or dropped, so that one of them takes over.
-struct HandOver<'a>(&'a Notify);
-
-impl Drop for HandOver<'_> {
-    fn drop(&mut self) {
-        self.0.notify_waiters();
+impl Flight {
+    /// The number of a new member; `None` where the flight has ended.
+    fn join(&self) -> Option<u64> {
+        let mut log = lock(&self.log);
+        let number = log.members;
+        log.members += 1;
+        (!log.ended).then_some(number)
     }
 }
 
-fn member(flight: Arc<Flight>) -> impl Stream<Item = Result<Event>> + Send + 'static {
-    futures::stream::unfold((flight, 0_usize), |(flight, place)| async move {
-        let event = flight.read(place).await?;
-        Some((event, (flight, place + 1)))
-    })
+/// One reader of a flight.
+struct Member {
+    flight: Arc<Flight>,
+    number: u64,
+    /// Events that it has read.
+    place: usize,
+}
+
+impl Stream for Member {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = ready!(self.flight.read(self.place, self.number, cx.waker()));
+        self.place += 1;
+        Poll::Ready(item)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.flight.waiting.leave(self.number);
+    }
 }
 
 impl Flight {
-    /// The event at `place`, when it is there; whoever waits for it drives the stream if nobody else does.
-    async fn read(&self, place: usize) -> Option<Result<Event>> {
-        loop {
-            if let Some(read) = self.logged(place) {
-                return read;
-            }
-            if self.drive(place).await {
-                continue;
-            }
-            // Somebody else drives and will hand over. Registered before both are tried again, so that no move between is missed.
-            let moved = self.moved.notified();
-            tokio::pin!(moved);
-            moved.as_mut().enable();
-            if self.logged(place).is_none() && !self.drive(place).await {
-                moved.await;
-            }
-        }
-    }
-
-    /// The event at `place`, `None` after the end of the stream; nothing where it has not come yet.
-    fn logged(&self, place: usize) -> Option<Option<Result<Event>>> {
-        let log = lock(&self.log);
-        match log.events.get(place) {
-            Some(event) => Some(Some(event.clone())),
-            None => log.ended.then_some(None),
-        }
-    }
-
-    /// Drives the stream one event further, where nobody else does and there is nothing at `place` yet; false where somebody else does.
-    async fn drive(&self, place: usize) -> bool {
-        // Declared before the lock, so that it is dropped after it, also when this member is dropped while it waits: the others
-        // wake and find the lock free.
-        let hand_over = HandOver(&self.moved);
-        let Ok(mut upstream) = self.upstream.try_lock() else {
-            // This member has nothing to hand.
-            std::mem::forget(hand_over);
-            return false;
-        };
-        // Another may have driven between the look at the log and the lock.
-        if self.logged(place).is_none() {
-            let item = AssertUnwindSafe(upstream.next()).catch_unwind().await;
-            self.write(item);
-        }
-        true
-    }
-
-    fn write(&self, item: std::thread::Result<Option<Result<Event>>>) {
+    /// The event at `place`; whoever comes to the end of the log drives the stream.
+    fn read(&self, place: usize, member: u64, waker: &Waker) -> Poll<Option<Result<Event>>> {
         let mut log = lock(&self.log);
-        match item {
-            Ok(Some(item)) => {
-                // Nothing follows these, and whoever has read them reads no further.
-                log.ended |= matches!(item, Err(_) | Ok(Event::Finish { .. }));
-                log.events.push(item);
-            }
-            Ok(None) => log.ended = true,
-            Err(_) => {
-                log.events.push(Err(Error::new(ErrorKind::Unknown, "the provider's adapter panicked")));
-                log.ended = true;
-            }
+        if let Some(event) = log.events.get(place) {
+            return Poll::Ready(Some(event.event()));
         }
+        if log.ended {
+            return Poll::Ready(None);
+        }
+        // Before the poll, so that nothing that happens meanwhile is missed.
+        self.waiting.wait(member, waker);
+        let everybody = Waker::from(self.waiting.clone());
+        let polled =
+            catch_unwind(AssertUnwindSafe(|| log.upstream.poll_next_unpin(&mut Context::from_waker(&everybody))));
+        let item = match polled {
+            Ok(polled) => ready!(polled),
+            Err(_) => Some(Err(Error::new(ErrorKind::Unknown, "the provider's adapter panicked"))),
+        };
+        // Nothing follows these, and whoever has read them reads no further.
+        log.ended = matches!(item, None | Some(Err(_) | Ok(Event::Finish { .. })));
+        log.events.extend(item.as_ref().map(Logged::of));
+        drop(log);
+        self.waiting.leave(member);
+        everybody.wake();
+        Poll::Ready(item)
     }
 }
 
@@ -325,6 +366,20 @@ mod tests {
         driver.abort();
         upstream.gate.add_permits(10);
         assert_eq!(follower.await.unwrap(), "0 1 ");
+    }
+
+    #[tokio::test]
+    async fn a_driver_that_stops_reading_holds_nobody_up() {
+        let (coalescer, upstream) = (Coalescer::new(), Upstream::new(2, 0));
+        let mut first = coalescer.join(key("a", "q"), || upstream.start()).0;
+        let second = coalescer.join(key("a", "q"), || upstream.start()).0;
+        // It waits for the first event, and is never polled again.
+        assert!(futures::poll!(first.next()).is_pending());
+        let second = tokio::spawn(text(second));
+        tokio::task::yield_now().await;
+        upstream.gate.add_permits(10);
+        assert_eq!(second.await.unwrap(), "0 1 ");
+        assert_eq!(text(first).await, "0 1 ");
     }
 
     #[tokio::test]

@@ -31,6 +31,9 @@ pub(super) struct Live {
     waiting: Option<Instant>,
     /// Events that were decoded and not yet handed over.
     ready: VecDeque<Event>,
+    /// Empty between reads, and kept for their room.
+    cut: Vec<Frame>,
+    decoded: Vec<Event>,
     /// The error that follows the events in `ready`.
     failed: Option<Error>,
     /// The raw body, kept until it is known whether it is a stream at all.
@@ -68,6 +71,8 @@ impl Live {
             total,
             waiting: None,
             ready: VecDeque::new(),
+            cut: Vec::new(),
+            decoded: Vec::new(),
             failed: None,
             whole: Some(Vec::new()),
             held: Vec::new(),
@@ -115,12 +120,13 @@ impl Live {
     /// Reads once more from the wire; afterwards there are events, or an error, or it has to be called again.
     async fn read(&mut self) {
         let (until, stage) = self.deadline();
-        let (mut frames, mut events) = (Vec::new(), Vec::new());
         let Some(response) = &mut self.response else {
             self.ended = true;
             return;
         };
-        let done = match response.chunk(until, stage).await {
+        let chunk = response.chunk(until, stage).await;
+        let (mut frames, mut events) = (std::mem::take(&mut self.cut), std::mem::take(&mut self.decoded));
+        let done = match chunk {
             Ok(Some(bytes)) => {
                 let taken = self.take(&bytes, &mut frames, &mut events);
                 // A keep-alive is no progress: it does not move the deadline.
@@ -135,8 +141,10 @@ impl Live {
             }
             Err(error) => Err(error),
         };
-        self.ready.extend(events);
+        self.ready.extend(events.drain(..));
         self.failed = done.err();
+        frames.clear();
+        (self.cut, self.decoded) = (frames, events);
     }
 
     fn take(&mut self, bytes: &[u8], frames: &mut Vec<Frame>, events: &mut Vec<Event>) -> Result<()> {

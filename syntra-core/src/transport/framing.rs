@@ -208,43 +208,56 @@ impl Sse {
                 bytes = bytes.get(1..).unwrap_or_default();
                 continue;
             }
-            let end = bytes.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            let end = memchr::memchr2(b'\n', b'\r', bytes);
             let (part, rest) = bytes.split_at(end.unwrap_or(bytes.len()));
             if self.line.len() + part.len() + self.data.len() > limit {
                 return Err(too_large(limit));
             }
-            self.line.extend_from_slice(part);
             if end.is_none() {
+                self.line.extend_from_slice(part);
                 break;
             }
             self.after_cr = rest.first() == Some(&b'\r');
             bytes = rest.get(1..).unwrap_or_default();
-            self.end_line(frames);
+            // Mostly a line comes whole and is read where it lies.
+            if self.line.is_empty() {
+                self.end_line(part, frames);
+            } else {
+                self.line.extend_from_slice(part);
+                self.end_held_line(frames);
+            }
         }
         Ok(())
     }
 
-    fn end_line(&mut self, frames: &mut Vec<Frame>) {
-        let line = std::mem::take(&mut self.line);
+    fn end_held_line(&mut self, frames: &mut Vec<Frame>) {
+        let mut line = std::mem::take(&mut self.line);
+        self.end_line(&line, frames);
+        line.clear();
+        self.line = line;
+    }
+
+    fn end_line(&mut self, line: &[u8], frames: &mut Vec<Frame>) {
         if line.is_empty() {
             self.dispatch(frames);
             return;
         }
-        let (name, value) = match line.iter().position(|&b| b == b':') {
+        let (name, value) = match memchr::memchr(b':', line) {
             Some(0) => return,
             Some(colon) => {
                 let value = line.get(colon + 1..).unwrap_or_default();
                 (line.get(..colon).unwrap_or_default(), value.strip_prefix(b" ").unwrap_or(value))
             }
-            None => (line.as_slice(), &[][..]),
+            None => (line, &[][..]),
         };
         match name {
-            b"data" => {
-                if self.has_data {
-                    self.data.push('\n');
-                }
-                self.has_data = true;
+            b"data" if self.has_data => {
+                self.data.push('\n');
                 self.data.push_str(&String::from_utf8_lossy(value));
+            }
+            b"data" => {
+                self.has_data = true;
+                self.data = text(value);
             }
             b"event" => self.event = text(value),
             // `id` and `retry` are for reconnecting, which no model server supports; unknown fields are ignored.
@@ -261,7 +274,7 @@ impl Sse {
 
     fn finish(&mut self, frames: &mut Vec<Frame>) {
         if !self.line.is_empty() {
-            self.end_line(frames);
+            self.end_held_line(frames);
         }
         let complete = self.data == "[DONE]" || serde_json::from_str::<serde::de::IgnoredAny>(&self.data).is_ok();
         if complete {

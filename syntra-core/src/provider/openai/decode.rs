@@ -41,7 +41,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Response> {
 pub(super) struct Accumulator {
     /// A whole answer: its `message` counts, though some servers put an empty `delta` beside it.
     whole: bool,
-    started: bool,
+    pub(super) started: bool,
     id: Option<String>,
     calls: Vec<Call>,
     cited: HashSet<String>,
@@ -127,7 +127,7 @@ impl Accumulator {
     fn delta(&mut self, delta: &Value, events: &mut Vec<Event>) -> Result<()> {
         self.reasoning(delta, events)?;
         match delta.get("content") {
-            Some(Value::String(text)) => self.text(text, events),
+            Some(Value::String(text)) => self.text(text.clone(), events),
             // Mistral's thinking models and some gateways send parts.
             Some(Value::Array(parts)) => {
                 for part in parts {
@@ -138,7 +138,7 @@ impl Accumulator {
                             let words: String = inner.filter_map(|p| p.get("text").and_then(Value::as_str)).collect();
                             self.think(&words, events);
                         }
-                        _ => self.text(text.unwrap_or_default(), events),
+                        _ => self.text(text.unwrap_or_default().to_owned(), events),
                     }
                 }
             }
@@ -162,11 +162,11 @@ impl Accumulator {
         Ok(())
     }
 
-    fn text(&mut self, text: &str, events: &mut Vec<Event>) {
+    pub(super) fn text(&mut self, text: String, events: &mut Vec<Event>) {
         if !text.is_empty() {
             self.spoke = true;
             self.close_reasoning(events);
-            events.push(Event::Text { text: text.to_owned() });
+            events.push(Event::Text { text });
         }
     }
 

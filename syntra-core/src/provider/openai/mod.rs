@@ -7,6 +7,7 @@ mod encode;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use super::{Dialect, StreamDecoder, WireFailure, WireRequest, error_shapes};
 use crate::chat::{ReasoningEffort, Request, Response};

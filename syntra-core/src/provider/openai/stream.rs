@@ -1,6 +1,7 @@
 //! Streams in the words of Chat Completions.
 
 use super::decode::Accumulator;
+use super::words::words;
 use crate::chat::{Event, FinishReason};
 use crate::error::{Error, ErrorKind, Result};
 use crate::provider::{StreamDecoder, error_shapes};
@@ -24,6 +25,14 @@ impl StreamDecoder for ChatStream {
             // The terminal frame came, so the answer is whole even where the server named no reason.
             self.answer.reason.get_or_insert(FinishReason::Stop);
             return self.answer.end(events);
+        }
+        // The first chunk names the answer and is read whole.
+        if self.answer.started
+            && frame.event != "error"
+            && let Some(text) = words(data)
+        {
+            self.answer.text(text, events);
+            return Ok(());
         }
         let value: Value = serde_json::from_str(data).map_err(|e| {
             let words = format!("an event of the stream is no JSON (line {}, column {})", e.line(), e.column());

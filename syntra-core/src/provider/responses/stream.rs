@@ -11,6 +11,28 @@ use serde_json::{Value, json};
 pub(super) struct ResponsesStream {
     answer: Answer,
     over: bool,
+    numbers: Numbers,
+}
+
+/// The numbers of the events. Trusted once they rise: some servers that speak this API number all events zero, or none.
+#[derive(Debug, Default)]
+struct Numbers {
+    last: Option<u64>,
+    rise: bool,
+}
+
+impl Numbers {
+    /// Whether the event with `number` has come before.
+    fn has_come(&mut self, number: u64) -> bool {
+        match self.last {
+            Some(last) if number <= last => self.rise,
+            last => {
+                self.rise = last.is_some();
+                self.last = Some(number);
+                false
+            }
+        }
+    }
 }
 
 impl StreamDecoder for ResponsesStream {
@@ -24,6 +46,11 @@ impl StreamDecoder for ResponsesStream {
             Error::new(ErrorKind::Decode, words)
         })?;
         let kind = value.get("type").and_then(Value::as_str).unwrap_or(frame.event.as_str());
+        let number = value.get("sequence_number").and_then(Value::as_u64);
+        // What ends an answer ends it whatever its number is.
+        if number.is_some_and(|number| self.numbers.has_come(number)) && kind.ends_with(".delta") {
+            return Ok(());
+        }
         let done = self.event(kind, &value, events);
         self.over |= done.is_err() || matches!(events.last(), Some(Event::Finish { .. }));
         done

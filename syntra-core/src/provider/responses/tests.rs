@@ -168,6 +168,31 @@ fn a_stream_gives_what_the_whole_gives() {
 }
 
 #[test]
+fn numbered_words_that_come_twice_are_given_once() {
+    let words = |number: Option<u64>, text: &str| {
+        let mut event =
+            json!({ "type": "response.output_text.delta", "item_id": "m1", "output_index": 0, "delta": text });
+        if let Some(number) = number {
+            event["sequence_number"] = json!(number);
+        }
+        event
+    };
+    let end = json!({ "type": "response.completed", "response": response(json!([message()])) });
+    let said = |list: Vec<Value>| {
+        let list: Vec<Value> = list.into_iter().chain([end.clone()]).collect();
+        let (events, done) = events(&list);
+        done.unwrap();
+        let text = |e: &Event| if let Event::Text { text } = e { Some(text.clone()) } else { None };
+        events.iter().filter_map(text).collect::<String>()
+    };
+    let numbered = [(1, "ha"), (2, "ha"), (2, "ha"), (1, "ha"), (3, "!")];
+    assert_eq!(said(numbered.map(|(n, text)| words(Some(n), text)).to_vec()), "haha!");
+    // A server that cannot count, and one that does not.
+    assert_eq!(said(vec![words(Some(0), "ha"), words(Some(0), "ha")]), "haha");
+    assert_eq!(said(vec![words(None, "ha"), words(None, "ha")]), "haha");
+}
+
+#[test]
 fn how_streams_end() {
     let text = json!({ "type": "response.output_text.delta", "item_id": "m1", "delta": "hi" });
     let kind = |list: &[Value]| streamed(list).1.unwrap_err().kind();
