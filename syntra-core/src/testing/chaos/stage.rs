@@ -25,8 +25,9 @@ pub struct Limits {
 
 /// Long enough that nothing but a hang ever meets it.
 const LONG: Duration = Duration::from_secs(60);
-/// For faults in which nothing more ever comes: any length gives the same result.
-const SHORT: Duration = Duration::from_millis(150);
+/// For faults in which nothing more ever comes: any length gives the same result, unless a busy machine lets it pass before the server
+/// has heard of the call. That shows nothing, and is played again with the next.
+pub(super) const SHORT: [Duration; 3] = [Duration::from_millis(150), Duration::from_secs(1), Duration::from_secs(6)];
 
 /// Which deadline a fault waits for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,13 +40,17 @@ pub(super) enum Patience {
 
 impl Limits {
     pub(super) fn new(patience: Patience, streaming: bool) -> Self {
+        Self::with_short(patience, streaming, SHORT[0])
+    }
+
+    pub(super) fn with_short(patience: Patience, streaming: bool, short: Duration) -> Self {
         let long = Deadlines::within(LONG).with_connect(LONG);
         let deadlines = match patience {
             Patience::Long => long,
             // A whole answer has one deadline.
-            _ if !streaming => long.with_total(SHORT),
-            Patience::FirstToken => long.with_first_token(SHORT),
-            Patience::BetweenChunks => long.with_between_chunks(SHORT),
+            _ if !streaming => long.with_total(short),
+            Patience::FirstToken => long.with_first_token(short),
+            Patience::BetweenChunks => long.with_between_chunks(short),
         };
         Self { deadlines, max_body: 128 << 10, max_frame: 16 << 10, max_stream: 256 << 10 }
     }

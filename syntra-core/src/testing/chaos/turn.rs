@@ -3,7 +3,7 @@
 use super::faults::Fault;
 use super::run::{Asked, ChaosSubject, Set, complete, no_loopback, set, words};
 use super::script::Reply;
-use super::stage::{Expect, Limits, Patience, Play, Stage};
+use super::stage::{Expect, Limits, Patience, Play, SHORT, Stage};
 use crate::chat::{Event, ResponseBuilder, Usage};
 use crate::embed::{Embedder, StaticEmbedder};
 use crate::error::{Error, Result, Retry};
@@ -113,7 +113,28 @@ async fn once(
     shared: &Shared,
     breaches: &mut Vec<String>,
 ) -> Result<(String, bool)> {
-    let Set { play, server, provider } = set(subject, fault, asked).await?;
+    let mut seen = (String::new(), false);
+    for short in SHORT {
+        let set = set(subject, fault, asked, short).await?;
+        let mut found = Vec::new();
+        seen = with(&set, subject, asked, recovery, shared, &mut found).await?;
+        if !set.is_too_soon() || Some(&short) == SHORT.last() {
+            breaches.append(&mut found);
+            break;
+        }
+    }
+    Ok(seen)
+}
+
+async fn with(
+    set: &Set,
+    subject: &ChaosSubject,
+    asked: Asked,
+    recovery: Recovery,
+    shared: &Shared,
+    breaches: &mut Vec<String>,
+) -> Result<(String, bool)> {
+    let Set { play, server, provider } = set;
     let streaming = asked == Asked::Stream;
     let limits = Limits::new(Patience::Long, streaming);
     let stage = Stage { script: &*subject.script, streaming, reply: healthy(), limits };
@@ -128,7 +149,7 @@ async fn once(
         .router(Arc::new(InOrder))
         .extractive_fallback(false)
         .recovery(recovery)
-        .shared_provider(provider)
+        .shared_provider(provider.clone())
         .provider(fallback)
         .models("primary", ["m"])
         .models("fallback", ["m"])
@@ -136,7 +157,7 @@ async fn once(
     let ask = Ask::new("Wie ist das Wetter?").with_recall(false).with_remember(false).with_max_tokens(64);
     let seen = match asked {
         Asked::Whole => whole(&syntra, &shared.scope, ask).await,
-        Asked::Stream => stream(&syntra, &shared.scope, ask, &play).await?,
+        Asked::Stream => stream(&syntra, &shared.scope, ask, play).await?,
     };
     let mut breach = |what: String| breaches.push(format!("in a turn: {what}"));
     let calls = (server.received().len(), beside.received().len());
@@ -146,7 +167,7 @@ async fn once(
     if recovery == Recovery::Fail && asked == Asked::Stream && calls.1 > 0 && !play.told_text().is_empty() {
         breach("another model is called after content, though the host asked for an error".into());
     }
-    let told = judge(&play, asked, seen, calls, &mut breach);
+    let told = judge(play, asked, seen, calls, &mut breach);
     let broken_off = asked == Asked::Stream && !play.told_text().is_empty() && play.expect != Expect::Whole;
     Ok((told, broken_off))
 }
