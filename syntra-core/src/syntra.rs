@@ -1,7 +1,6 @@
 //! The front door: [`Syntra`]. Every method hands on to the room that does the work; what a question goes through is in [`crate::turn`].
 
 mod builder;
-mod learned;
 
 pub use builder::SyntraBuilder;
 
@@ -20,6 +19,7 @@ use crate::thread::{NewThreadMessage, Thread, ThreadMessage};
 use crate::turn::{Answer, Ask, Rooms, Trace, Turn, TurnStream};
 use futures::StreamExt as _;
 use serde::Serialize;
+use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,6 @@ pub struct Syntra {
     rooms: Arc<Rooms>,
     embedder: Arc<dyn Embedder>,
     store: Arc<dyn MemoryStore>,
-    learned: learned::LearnedFiles,
 }
 
 impl Syntra {
@@ -127,7 +126,32 @@ impl Syntra {
     /// has its score already; [`ErrorKind::Storage`] when what was learned could not be written, though it is known until the end.
     pub async fn feedback(&self, scope: &Scope, turn_id: &str, score: f32) -> Result<()> {
         self.rooms.feedback(scope, turn_id, score)?;
-        self.learned.save(self.rooms.router.clone(), scope.org()).await
+        self.rooms.learned.save(self.rooms.router.clone(), scope.org()).await
+    }
+
+    /// What the router learned from the outcomes of the scope's organisation, as JSON without any text of a question, for another
+    /// assistant's [`Syntra::import_learned`]; `None` when there is nothing.
+    pub fn export_learned(&self, scope: &Scope) -> Option<Value> {
+        self.rooms.router.export_learned(scope.org())
+    }
+
+    /// Takes over what [`Syntra::export_learned`] gave, in place of what was learned for the scope's organisation. It lasts where there is a
+    /// data directory.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidInput`] naming what is wrong with it, and then nothing changes; [`ErrorKind::Unsupported`] for a router of the
+    /// host's own that does not learn; [`ErrorKind::Storage`] when it could not be written.
+    pub async fn import_learned(&self, scope: &Scope, learned: &Value) -> Result<()> {
+        self.rooms.router.import_learned(scope.org(), learned)?;
+        self.rooms.learned.save(self.rooms.router.clone(), scope.org()).await
+    }
+
+    /// Forgets what the router learned for the scope's organisation, in the data directory too; whether there was something.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`] when the file could not be removed.
+    pub async fn reset_learned(&self, scope: &Scope) -> Result<bool> {
+        self.rooms.learned.erase(self.rooms.router.clone(), scope.org()).await
     }
 
     /// Remembers `items` in order, all or none.
@@ -194,13 +218,15 @@ impl Syntra {
         self.store.stats(scope).await
     }
 
-    /// Removes everything of the scope: memories, indexes, threads, traces, kept answers.
+    /// Removes everything of the scope: memories, indexes, threads, traces, kept answers; and what the router learned for its organisation,
+    /// because nobody can tell any more whose questions it is from.
     ///
     /// # Errors
     /// [`ErrorKind::Storage`].
     pub async fn erase(&self, scope: &Scope) -> Result<Erased> {
         let mut erased = self.store.erase(scope).await?;
         erased.messages = self.rooms.threads.erase(scope).await?;
+        self.reset_learned(scope).await?;
         if let Some(cache) = &self.rooms.cache {
             cache.erase(scope);
         }

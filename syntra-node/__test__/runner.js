@@ -74,11 +74,12 @@ function substitute(value, saved) {
 }
 
 function settings(setup, mock, data) {
-  const { providers, disk, files: _, ...rest } = setup
+  const { providers, disk, files: _, organisation_policies: policies, ...rest } = setup
   return {
     ...(disk ? { dataDir: data } : {}),
     providers: (providers ?? []).map((p) => ({ name: p.name, apiKey: p.api_key, models: p.models, baseUrl: mock.baseUrl(p.name) })),
     ...fromEngine(rest),
+    ...(policies && { organisationPolicies: Object.fromEntries(Object.entries(policies).map(([org, own]) => [org, fromEngine(own)])) }),
   }
 }
 
@@ -99,6 +100,9 @@ async function call(syntra, action, scope, given) {
     }
     case 'trace': return syntra.trace(scope, turnId)
     case 'feedback': return syntra.feedback(scope, turnId, options.score)
+    case 'export_learned': return { learned: await syntra.exportLearned(scope) }
+    case 'import_learned': return syntra.importLearned(scope, options.learned)
+    case 'reset_learned': return syntra.resetLearned(scope)
     case 'complete': return syntra.complete(provider, request)
     case 'remember': return syntra.remember(scope, items)
     case 'recall': {

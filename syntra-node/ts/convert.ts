@@ -1,7 +1,7 @@
 /** The engine speaks snake_case JSON; JavaScript speaks camelCase, `Date` and `undefined`. What belongs to the user is left alone. */
 
 /** Fields whose content is the user's or the provider's own. */
-const OPAQUE = new Set(['metadata', 'arguments', 'parameters', 'schema', 'extra', 'opaque', 'json_schema', 'folders'])
+const OPAQUE = new Set(['metadata', 'arguments', 'parameters', 'schema', 'extra', 'opaque', 'json_schema', 'folders', 'learned', 'weights', 'regions'])
 /** Fields that hold a time. */
 const TIMES = new Set([
   'started_at', 'said_at', 'created_at', 'updated_at', 'valid_from', 'valid_to', 'last_accessed', 'from', 'to', 'now',
@@ -14,7 +14,8 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/
 type Json = { [key: string]: unknown }
 
 const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
-const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+/** `camelCase` as the engine spells it. */
+export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 
 function isPairs(name: string, value: unknown, parent: Json): value is [string, unknown][] {
   if (!PAIRS.has(name) || !Array.isArray(value)) return false
@@ -48,7 +49,7 @@ export function fromEngine(value: unknown): unknown {
   for (const [name, item] of Object.entries(value)) {
     if (item === null) continue
     const key = camel(name)
-    if (OPAQUE.has(name)) out[key] = item
+    if (OPAQUE.has(name) || (name === 'signals' && !Array.isArray(item))) out[key] = item
     else if (TIMES.has(name) && typeof item === 'string' && TIME.test(item)) out[key] = new Date(item)
     else if (isPairs(name, item, value as Json)) out[key] = Object.fromEntries(item)
     else if ((name === 'finish' || name === 'reason') && typeof item === 'object' && 'other' in item) out[key] = item.other

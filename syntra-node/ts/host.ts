@@ -2,6 +2,7 @@
 
 import { fromEngine, toEngine } from './convert'
 import { Kept, SyntraError } from './errors'
+import { lendRoom } from './lent'
 import type { Embedder, Piece, Progress, Provider, Reply, Request } from './types'
 
 type Argument = { [key: string]: unknown }
@@ -107,7 +108,7 @@ export class Host {
   addProvider(provider: Provider): { host: string; streams: boolean; resumes: boolean; models: string[] } {
     const { name, models, resumes } = provider
     if (typeof name !== 'string' || name === '') throw new TypeError('a provider needs a name')
-    if (this.#lent.has(name)) throw new TypeError(`there are two providers named ${JSON.stringify(name)}`)
+    if (this.#lent.has(name)) throw new TypeError(`there are two objects named ${JSON.stringify(name)}`)
     this.#lent.set(name, new LentProvider(provider) as unknown as Lent)
     return { host: name, streams: typeof provider.stream === 'function', resumes: resumes === true, models: models ?? [] }
   }
@@ -116,8 +117,17 @@ export class Host {
     for (const key of ['model', 'dimensions', 'embed'] as const) {
       if (embedder[key] === undefined) throw new TypeError(`an embedder needs ${key}`)
     }
-    this.#lent.set('embedder', new LentEmbedder(embedder) as unknown as Lent)
-    return { host: 'embedder', model: embedder.model, dimensions: embedder.dimensions }
+    this.#lent.set('embedder:room', new LentEmbedder(embedder) as unknown as Lent)
+    return { host: 'embedder:room', model: embedder.model, dimensions: embedder.dimensions }
+  }
+
+  /** Lends the object given for `room` (`router`, `memoryStore`, …); what the engine has to know of it. */
+  addRoom(room: string, given: object): Argument {
+    // A provider's name is the host's to choose.
+    const name = `${room}:room`
+    const { lent, words } = lendRoom(room, given)
+    this.#lent.set(name, lent as unknown as Lent)
+    return { host: name, ...words }
   }
 
   addProgress(report: (progress: Progress) => void): string {

@@ -10,3 +10,4 @@ export {
   UnsupportedError,
 } from './errors'
 export type * from './types'
+export type * from './rooms'

@@ -1,13 +1,14 @@
 /** The front door. */
 
-import { fromEngine, toEngine } from './convert'
+import { fromEngine, snake, toEngine } from './convert'
 import { thrown } from './errors'
 import { Host } from './host'
+import { ROOM_NAMES } from './lent'
 import { native, type NativeEngine } from './native'
 import { TurnStream } from './stream'
 import type {
   Abortable, Answer, AskOptions, DocumentStats, Erased, Filter, Health, IndexReport, Memory, MemoryOptions, MemoryPatch, MemoryStats, Message,
-  NewMemory, Page, Plan, Progress, Provider, ProviderConfig, Recall, Remembered, Request, Response, Scope, Strategy, SyntraOptions, Target,
+  NewMemory, Page, Plan, Progress, Provider, ProviderConfig, Recall, Remembered, Request, Response, RoutingPolicy, Scope, Strategy, SyntraOptions, Target,
   Thread, ThreadMessage, TokenCount, Trace,
 } from './types'
 
@@ -18,14 +19,14 @@ let numbers = 1
 
 const ASK_KEYS = new Set([
   'thread', 'model', 'instructions', 'images', 'documents', 'toolResults', 'tools', 'toolChoice', 'jsonSchema', 'jsonSchemaName', 'json',
-  'temperature', 'maxTokens', 'stop', 'seed', 'reasoning', 'extra', 'maxCostUsd', 'recall', 'remember', 'recallLimit', 'now', 'recovery', 'deadline', 'cache', 'signal',
+  'temperature', 'maxTokens', 'stop', 'seed', 'reasoning', 'extra', 'maxCostUsd', 'policy', 'recall', 'remember', 'recallLimit', 'now', 'recovery', 'deadline', 'cache', 'signal',
 ])
 
 function askParams(scope: Scope, question: string | Message, options: AskOptions): string {
   for (const key of Object.keys(options)) {
     if (!ASK_KEYS.has(key)) throw new TypeError(`unknown option ${JSON.stringify(key)}; there are ${[...ASK_KEYS].join(', ')}`)
   }
-  const { images, documents, toolResults, jsonSchema, jsonSchemaName, json, maxCostUsd, signal: _, ...plain } = options
+  const { images, documents, toolResults, jsonSchema, jsonSchemaName, json, maxCostUsd, policy, signal: _, ...plain } = options
   const given: Message = typeof question === 'string' ? { role: 'user', parts: [{ type: 'text', text: question }] } : question
   const parts = given.parts.filter((part) => part.type !== 'text' || part.text !== '')
   for (const image of images ?? []) parts.push({ type: 'image', ...image })
@@ -35,8 +36,16 @@ function askParams(scope: Scope, question: string | Message, options: AskOptions
   const ask = toEngine({ ...plain, message: { ...given, role, parts } }) as { [key: string]: unknown }
   if (jsonSchema !== undefined) ask['output'] = { json_schema: { name: jsonSchemaName ?? 'answer', schema: jsonSchema } }
   else if (json === true) ask['output'] = 'json'
+  if (policy !== undefined) ask['policy'] = policyWords(policy)
   if (maxCostUsd !== undefined) ask['max_cost'] = Math.round(maxCostUsd * 1e9)
   return JSON.stringify({ scope, ask })
+}
+
+/** A policy as the engine takes it: patterns are keys of `weights` and stay as they are. */
+function policyWords({ maxCostUsd, ...policy }: RoutingPolicy): { [key: string]: unknown } {
+  const words = toEngine(policy) as { [key: string]: unknown }
+  if (maxCostUsd !== undefined) words['max_cost'] = Math.round(maxCostUsd * 1e9)
+  return words
 }
 
 function isServer(provider: ProviderConfig | Provider): provider is ProviderConfig {
@@ -77,13 +86,24 @@ export class Syntra {
 
   static async #make(options: SyntraOptions, fromEnv: boolean): Promise<Syntra> {
     const host = new Host()
-    const { providers, embedder, ...plain } = options
+    const { providers, embedder, catalogue, policy, organisationPolicies, ...rest } = options
+    const plain: { [key: string]: unknown } = { ...rest }
+    for (const room of ROOM_NAMES) delete plain[room]
     const config = toEngine(plain) as { [key: string]: unknown }
     config['from_env'] = fromEnv
     if (providers !== undefined) {
       config['providers'] = providers.map((p) => (isServer(p) ? toEngine(p) : host.addProvider(p)))
     }
+    if (policy !== undefined) config['policy'] = policyWords(policy)
+    if (organisationPolicies !== undefined) {
+      config['organisation_policies'] = Object.entries(organisationPolicies).map(([organisation, own]) => ({ organisation, policy: policyWords(own) }))
+    }
     if (embedder !== undefined) config['embedder'] = host.addEmbedder(embedder)
+    if (catalogue !== undefined) config['catalogue'] = catalogue
+    for (const room of ROOM_NAMES) {
+      const given = (options as { [room: string]: object | undefined })[room]
+      if (given !== undefined) config[snake(room)] = host.addRoom(room, given)
+    }
     try {
       return new Syntra(await native().open(JSON.stringify(config), host.dispatch), host)
     } catch (error) {
@@ -137,6 +157,21 @@ export class Syntra {
   /** Tells the router how good the answer of a turn was, from 0 (useless) to 1 (perfect), once; it learns from that. */
   async feedback(scope: Scope, turnId: string, score: number): Promise<void> {
     await this.#call('feedback', { scope, turnId, score })
+  }
+
+  /** What the router learned from the organisation's outcomes, without any text of a question; `undefined` when there is nothing. */
+  async exportLearned(scope: Scope): Promise<object | undefined> {
+    return ((await this.#call('export_learned', { scope })) as { learned?: object }).learned
+  }
+
+  /** Takes over what {@link Syntra.exportLearned} gave, in place of what was learned for the organisation. */
+  async importLearned(scope: Scope, learned: object): Promise<void> {
+    await this.#call('import_learned', { scope, learned })
+  }
+
+  /** Forgets what the router learned for the organisation; whether there was something. */
+  async resetLearned(scope: Scope): Promise<boolean> {
+    return (await this.#call('reset_learned', { scope })) as boolean
   }
 
   /** One request to one model, without memory, routing or fallback. */

@@ -1,5 +1,7 @@
 /** What goes in and what comes out. Times are `Date`s; what is absent is `undefined`, never zero; costs are nano-dollars. */
 
+import type { Clock, ContextBuilder, MemoryStore, Ranker, Router, ThreadStore } from './rooms'
+
 export type MemoryType = 'profile' | 'semantic' | 'episodic' | 'procedural'
 export type Role = 'system' | 'user' | 'assistant' | 'tool'
 export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high'
@@ -180,6 +182,8 @@ export interface Plan {
   candidates: CandidateReport[]
   intent: string
   confidence: number
+  /** How the candidates were put in order. */
+  strategy: RoutingStrategy
   explanation: string
 }
 
@@ -407,6 +411,8 @@ export interface AskOptions extends Abortable {
   extra?: Json
   /** The most the call may cost, in dollars; dearer models are left out. */
   maxCostUsd?: number
+  /** What is allowed and wanted of the choice of a model for this question, beside what holds for all. */
+  policy?: RoutingPolicy
   /** Whether memory is recalled. Default true. */
   recall?: boolean
   /** Whether the exchange is remembered. Default true. */
@@ -450,6 +456,35 @@ export interface Budget {
 export interface Persona { name?: string; tone?: string; instructions?: string }
 /** How often and how patiently models are called; times in seconds. */
 export interface RetryPolicy { maxAttempts?: number; maxPerTarget?: number; backoff?: number; maxWait?: number }
+
+/**
+ * How the models that can answer are put in order: expected quality against cost and latency (`balanced`, the default), by one of these alone, in
+ * turns, drawn by weight, or from the cheapest up as far as an answer is no good (`ladder`).
+ */
+export type RoutingStrategy = 'balanced' | 'cheapest' | 'fastest' | 'best' | 'round_robin' | 'weighted' | 'ladder'
+/**
+ * What is allowed and wanted of the choice of a model: for everybody, an organisation or one question. What any of these forbids is forbidden; of
+ * the rest the more particular one decides. A pattern names models: `provider/model`, with `*` for any run of characters; one without `/` names
+ * a whole provider.
+ */
+export interface RoutingPolicy {
+  /** How the models that can answer are put in order. */
+  strategy?: RoutingStrategy
+  /** Between the cheapest (0) and the best (1), for `balanced`. */
+  quality?: number
+  /** Patterns of the models that may be called; all where there is none. */
+  allow?: string[]
+  /** Patterns of the models that may not be called. */
+  deny?: string[]
+  /** Regions in which the data may be worked on, see the setting `regions`; all where there is none. */
+  residency?: string[]
+  /** The most that one call may cost, in dollars. */
+  maxCostUsd?: number
+  /** By pattern, how often a model is drawn by `weighted`; 1 for those that none names. */
+  weights?: { [pattern: string]: number }
+  /** Whether an answer that is refused, empty or against its JSON schema is asked of a stronger model. It is by default. */
+  escalate?: boolean
+}
 
 /** A model server: one that is known by `name` (`openai`, `anthropic`, `gemini`, …), or any other at `baseUrl`. */
 export interface ProviderConfig {
@@ -562,6 +597,20 @@ export interface SyntraOptions {
   providers?: (ProviderConfig | Provider)[]
   /** Instead of the embedder in the package. */
   embedder?: Embedder
+  /** A router of your own, which is asked for each question. */
+  router?: Router
+  /** A ranker of recalled memories of your own. */
+  ranker?: Ranker
+  /** A context builder of your own. */
+  contextBuilder?: ContextBuilder
+  /** Keeps the memories instead of SQLite. */
+  memoryStore?: MemoryStore
+  /** Keeps the threads instead of SQLite. */
+  threadStore?: ThreadStore
+  /** Tells the time instead of the machine's clock. */
+  clock?: Clock
+  /** Rows that are added to the catalogue of models and prices or correct it, as `docs/catalogue.md` writes them, or the path of a file of them. */
+  catalogue?: Json[] | string
   /** Looks for a llama.cpp and an Ollama server on this machine. */
   discoverLocalServers?: boolean
   persona?: Persona
@@ -569,6 +618,12 @@ export interface SyntraOptions {
   budget?: Budget
   /** What the router aims at, from the cheapest capable model (0) to the best (1). Default 0.5. */
   quality?: number
+  /** What is allowed and wanted of the choice of a model, for everybody. */
+  policy?: RoutingPolicy
+  /** And beside that for single organisations, by name. */
+  organisationPolicies?: { [organisation: string]: RoutingPolicy }
+  /** By provider, the regions in which it works on data, for the residency of a policy. */
+  regions?: { [provider: string]: string[] }
   retryPolicy?: RetryPolicy
   /** What happens when a stream fails after some of the answer was shown. Default `resume`. */
   recovery?: Recovery

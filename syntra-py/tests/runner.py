@@ -90,6 +90,12 @@ def settings(case: dict[str, Any], base_url: Callable[[str], str]) -> dict[str, 
     for name, cls in classes.items():
         if name in setup:
             out[name] = cls(**setup[name])
+    if "policy" in setup:
+        out["policy"] = syntra.RoutingPolicy(**setup["policy"])
+    if "organisation_policies" in setup:
+        out["organisation_policies"] = {org: syntra.RoutingPolicy(**own) for org, own in setup["organisation_policies"].items()}
+    if "regions" in setup:
+        out["regions"] = setup["regions"]
     for name in ("extractive_fallback", "history_messages", "recovery", "deadline", "thinking"):
         if name in setup:
             out[name] = setup[name]
@@ -103,6 +109,8 @@ def arguments(action: str, step: dict[str, Any], given: dict[str, Any]) -> tuple
         if name in out:
             out[name] = syntra._convert.parse_time(out[name])
     if action in ("ask", "stream", "plan"):
+        if "policy" in out:
+            out["policy"] = syntra.RoutingPolicy(**out["policy"])
         out["tools"] = [Tool(**t) for t in out.get("tools", [])]
         out["images"] = [Image(**i) for i in out.get("images", [])]
         out["tool_results"] = [ToolResult(**r) for r in out.get("tool_results", [])]
@@ -139,6 +147,8 @@ def streamed(events: list[Any], terminals: int) -> dict[str, Any]:
 
 def as_json(action: str, result: Any) -> Any:
     value = encode(result)
+    if action == "export_learned":
+        value = {"learned": value}
     if action == "complete":  # a Response is taken apart; the cases see the message
         parts = [{"type": "reasoning", "text": result.reasoning}] * bool(result.reasoning)
         value["message"] = {"parts": [*parts, {"type": "text", "text": result.text}, *value["tool_calls"]]}

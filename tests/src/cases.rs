@@ -47,6 +47,12 @@ pub struct Setup {
     pub budget: Option<Map<String, Value>>,
     /// Persona.
     pub persona: Option<Map<String, Value>>,
+    /// What is allowed and wanted of the choice of a model.
+    pub policy: Option<Value>,
+    /// And for single organisations.
+    pub organisation_policies: HashMap<String, Value>,
+    /// By provider, where it works on data.
+    pub regions: HashMap<String, Vec<String>>,
     /// Retry policy.
     pub retry_policy: Option<Map<String, Value>>,
     /// What happens when a stream fails after content.

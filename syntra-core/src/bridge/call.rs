@@ -2,8 +2,8 @@
 
 use super::host::ask;
 use super::words::{
-    Append, AskParams, Complete, Count, Directory, Feedback, History, Ids, Index, Items, Listing, NewThread, Nothing,
-    One, RecallParams, Scoped, Supersede, Texts, Threads, Turned, Update, read,
+    Append, AskParams, Complete, Count, Directory, Feedback, History, Ids, Index, Items, Learned, Listing, NewThread,
+    Nothing, One, RecallParams, Scoped, Supersede, Texts, Threads, Turned, Update, read,
 };
 use super::{Batches, Bridged, Host};
 use crate::documents::{IndexProgress, IndexReport};
@@ -29,10 +29,12 @@ pub const METHODS: &[&str] = &[
     "document_stats",
     "embed",
     "erase",
+    "export_learned",
     "feedback",
     "forget",
     "health",
     "history",
+    "import_learned",
     "index_directory",
     "list_memories",
     "memories",
@@ -43,6 +45,7 @@ pub const METHODS: &[&str] = &[
     "recall",
     "remember",
     "remove_directory",
+    "reset_learned",
     "stream",
     "supersede",
     "thread",
@@ -58,6 +61,7 @@ pub const METHODS: &[&str] = &[
 /// [`crate::ErrorKind::InvalidInput`] for an unknown method and for arguments that do not fit, naming them; else the method's own.
 pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<String> {
     let syntra = &bridged.syntra;
+    bridged.tick().await?;
     match method {
         "ask" => {
             let (scope, ask) = read::<AskParams>(method, params)?.into_parts();
@@ -84,6 +88,19 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
             let p: Feedback = read(method, params)?;
             syntra.feedback(&p.scope, &p.turn_id, p.score).await?;
             Ok("null".into())
+        }
+        "export_learned" => {
+            let p: Scoped = read(method, params)?;
+            text(&json!({"learned": syntra.export_learned(&p.scope)}))
+        }
+        "import_learned" => {
+            let p: Learned = read(method, params)?;
+            syntra.import_learned(&p.scope, &p.learned).await?;
+            Ok("null".into())
+        }
+        "reset_learned" => {
+            let p: Scoped = read(method, params)?;
+            text(&syntra.reset_learned(&p.scope).await?)
         }
         "complete" => {
             let p: Complete = read(method, params)?;
@@ -202,6 +219,7 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
 /// As [`call`]; what goes wrong in the turn comes in the stream.
 pub async fn stream(bridged: &Bridged, params: &str) -> Result<Batches> {
     let (scope, ask) = read::<AskParams>("stream", params)?.into_parts();
+    bridged.tick().await?;
     Ok(Batches::new(bridged.syntra.stream(&scope, ask)?))
 }
 

@@ -1,16 +1,20 @@
 //! A [`Syntra`] from a description in JSON.
 
 use super::limits::{BreakerWords, PaceWords, ResponseCacheWords, SemanticCacheWords};
-use super::{Host, HostEmbedder, HostProvider};
+use super::{
+    Host, HostClock, HostContextBuilder, HostEmbedder, HostMemoryStore, HostProvider, HostRanker, HostRouter,
+    HostThreadStore,
+};
 use crate::Syntra;
 use crate::context::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{HedgePolicy, Recovery, RetryPolicy};
 use crate::provider::{self, HttpProvider, servers};
-use crate::router::RouterPreferences;
+use crate::router::{Catalogue, RouterPreferences, RoutingPolicy};
 use crate::syntra::SyntraBuilder;
 use crate::transport::{HttpClient, Secret};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +26,8 @@ pub struct Bridged {
     pub syntra: Syntra,
     /// Who lends objects to it.
     pub host: Option<Arc<dyn Host>>,
+    /// The host's clock, if it lent one.
+    pub(super) clock: Option<Arc<HostClock>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -32,11 +38,25 @@ struct Config {
     data_dir: Option<String>,
     providers: Vec<ProviderWords>,
     embedder: Option<EmbedderWords>,
+    router: Option<RouterWords>,
+    ranker: Option<RankerWords>,
+    context_builder: Option<Lent>,
+    memory_store: Option<StoreWords>,
+    thread_store: Option<StoreWords>,
+    clock: Option<Lent>,
+    /// Rows of a catalogue, merged into the built-in one, or the path of a file of them.
+    catalogue: Option<serde_json::Value>,
     discover_local_servers: bool,
     persona: Option<PersonaWords>,
     budget: Option<BudgetWords>,
     /// What the router aims at: 0 the cheapest capable model, 1 the best.
     quality: Option<f32>,
+    /// What is allowed and wanted of the choice of a model, for everybody.
+    policy: Option<RoutingPolicy>,
+    /// And for single organisations.
+    organisation_policies: Vec<OrganisationPolicy>,
+    /// By provider, where it works on data.
+    regions: BTreeMap<String, Vec<String>>,
     retry_policy: Option<RetryWords>,
     recovery: Option<Recovery>,
     /// Seconds.
@@ -51,6 +71,13 @@ struct Config {
     history_messages: Option<u64>,
     extractive_fallback: Option<bool>,
     thinking: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OrganisationPolicy {
+    organisation: String,
+    policy: RoutingPolicy,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +144,41 @@ struct EmbedderWords {
     host: String,
     model: String,
     dimensions: usize,
+}
+
+/// An object of the host's by its name.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lent {
+    host: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RouterWords {
+    host: String,
+    /// Whether it wants to hear how calls went.
+    #[serde(default)]
+    observes: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RankerWords {
+    host: String,
+    /// What traces call it.
+    name: String,
+    #[serde(default)]
+    wants_topics: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoreWords {
+    host: String,
+    /// Those of the methods that need not be there that it has.
+    #[serde(default)]
+    methods: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -192,6 +254,31 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
         let host = host.clone().ok_or_else(no_host)?;
         builder = builder.embedder(Arc::new(HostEmbedder::new(words.host, words.model, words.dimensions, host)?));
     }
+    let lender = || host.clone().ok_or_else(no_host);
+    if let Some(words) = config.router {
+        builder = builder.router(Arc::new(HostRouter::new(words.host, lender()?, words.observes)));
+    }
+    if let Some(words) = config.ranker {
+        builder = builder.ranker(Arc::new(HostRanker::new(words.host, words.name, lender()?, words.wants_topics)));
+    }
+    if let Some(Lent { host }) = config.context_builder {
+        builder = builder.context_builder(Arc::new(HostContextBuilder::new(host, lender()?)));
+    }
+    if let Some(words) = config.memory_store {
+        builder = builder.memory_store(Arc::new(HostMemoryStore::new(words.host, lender()?, words.methods)));
+    }
+    if let Some(words) = config.thread_store {
+        builder = builder.thread_store(Arc::new(HostThreadStore::new(words.host, lender()?, words.methods)));
+    }
+    let mut clock = None;
+    if let Some(Lent { host }) = config.clock {
+        let told = Arc::new(HostClock::new(host, lender()?).await?);
+        builder = builder.clock(told.clone());
+        clock = Some(told);
+    }
+    if let Some(rows) = &config.catalogue {
+        builder = builder.catalogue(catalogue(rows)?);
+    }
     if let Some(words) = config.persona {
         let mut persona = crate::voice::Persona::default();
         persona.name = words.name.unwrap_or(persona.name);
@@ -214,6 +301,15 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
     }
     if let Some(quality) = config.quality {
         builder = builder.preferences(RouterPreferences::quality(quality)?);
+    }
+    if let Some(policy) = config.policy {
+        builder = builder.policy(policy);
+    }
+    for OrganisationPolicy { organisation, policy } in config.organisation_policies {
+        builder = builder.organisation_policy(organisation, policy);
+    }
+    for (provider, regions) in config.regions {
+        builder = regions.into_iter().fold(builder, |builder, region| builder.region(provider.as_str(), region));
     }
     if let Some(words) = config.retry_policy {
         let mut policy = RetryPolicy::default();
@@ -261,7 +357,30 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
     if let Some(yes) = config.thinking {
         builder = builder.thinking(yes);
     }
-    Ok(Bridged { syntra: builder.build()?, host })
+    Ok(Bridged { syntra: builder.build()?, host, clock })
+}
+
+impl Bridged {
+    /// Asks the host's clock, where there is one; before everything that is done.
+    pub(super) async fn tick(&self) -> Result<()> {
+        match &self.clock {
+            Some(clock) => clock.ask().await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// The built-in catalogue with the rows of the host's.
+fn catalogue(rows: &serde_json::Value) -> Result<Catalogue> {
+    let text = match rows.as_str() {
+        Some(path) => std::fs::read_to_string(path)
+            .map_err(|e| config_error(format!("the catalogue {path:?} cannot be read: {e}")))?,
+        None if rows.is_array() => serde_json::json!({"header": {"schema": 1}, "models": rows}).to_string(),
+        None => rows.to_string(),
+    };
+    let mut catalogue = Catalogue::builtin();
+    catalogue.merge(Catalogue::from_json(&text)?);
+    Ok(catalogue)
 }
 
 fn from_env(mut builder: SyntraBuilder, has_dir: bool, client: &HttpClient) -> Result<SyntraBuilder> {

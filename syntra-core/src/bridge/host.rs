@@ -1,4 +1,15 @@
-//! Objects of a host language as parts of the house: a provider and an embedder over one text-in, text-out call.
+//! Objects of a host language as parts of the house, over one text-in, text-out call: here a provider and an embedder, the others in the
+//! files of the folder.
+
+mod clock;
+mod rooms;
+mod stores;
+#[cfg(test)]
+mod tests;
+
+pub use clock::HostClock;
+pub use rooms::{HostContextBuilder, HostRanker, HostRouter};
+pub use stores::{HostMemoryStore, HostThreadStore};
 
 use crate::chat::{Citation, Event, EventStream, FinishReason, Request, Response, ResponseBuilder, ToolCall, Usage};
 use crate::embed::Embedder;
@@ -18,7 +29,7 @@ use std::time::Duration;
 /// A host language that keeps objects for us. Everything crosses as JSON text, so that a binding knows no type of ours.
 #[async_trait]
 pub trait Host: Send + Sync + Debug + 'static {
-    /// Calls `method` of the object named `object` with `argument` (JSON) and waits for its reply: `{"ok": value}`, or
+    /// Calls `method` of the object named `object` (a provider's own name, or that of a room, `router:room` say) with `argument` (JSON) and waits for its reply: `{"ok": value}`, or
     /// `{"error": {"message", "kind"?, "status"?, "retry_after_ms"?, "failure"?}}` where `failure` is the number under which the host
     /// keeps the exception that was raised. Dropping the future tells the host that nobody waits any more.
     ///
@@ -61,15 +72,17 @@ pub fn error_json(error: &Error) -> Value {
     value
 }
 
-/// The error that a host's `{"error": ...}` means.
-fn host_error(object: &str, error: &Value) -> Error {
+/// The error that a host's `{"error": ...}` means; of kind `other` where the host names none of ours.
+fn host_error(object: &str, error: &Value, other: ErrorKind) -> Error {
     let message = error["message"].as_str().unwrap_or("it failed without saying why");
     let message = crate::transport::redact(message);
     let kind = ErrorKind::deserialize(&error["kind"]).ok();
+    let room = object.strip_suffix(":room");
     // An exception of no kind of ours says that this object cannot answer, not that another could not.
-    let mut out = match kind {
-        Some(kind) => Error::new(kind, message.clone()),
-        None => Error::new(ErrorKind::Unknown, message.clone()).with_retry(Retry::OtherTarget),
+    let mut out = match (kind, room) {
+        (Some(kind), _) => Error::new(kind, message.clone()),
+        (None, Some(room)) => Error::new(other, format!("the host's {room}: {message}")),
+        (None, None) => Error::new(other, message.clone()).with_retry(Retry::OtherTarget),
     };
     if let Some(status) = error["status"].as_u64().and_then(|s| u16::try_from(s).ok()) {
         out = out.with_status(status);
@@ -80,7 +93,7 @@ fn host_error(object: &str, error: &Value) -> Error {
     if let Some(number) = error["failure"].as_u64() {
         out = out.with_source(HostFailure { number, message });
     }
-    out.with_provider(object)
+    if room.is_none() { out.with_provider(object) } else { out }
 }
 
 /// Calls `method` of the host's `object` and reads its reply.
@@ -90,18 +103,31 @@ pub(super) async fn ask<T: DeserializeOwned>(
     method: &str,
     argument: &Value,
 ) -> Result<T> {
+    ask_of(host, object, method, argument, ErrorKind::Unknown).await
+}
+
+/// As [`ask`]; an exception of no kind of ours is of kind `other`.
+async fn ask_of<T: DeserializeOwned>(
+    host: &Arc<dyn Host>,
+    object: &str,
+    method: &str,
+    argument: &Value,
+    other: ErrorKind,
+) -> Result<T> {
     let reply = host.call(object, method, argument.to_string()).await?;
     let mut reply: Value = serde_json::from_str(&reply).map_err(|e| undecodable(object, method, &e))?;
     if let Some(error) = reply.get("error") {
-        return Err(host_error(object, error));
+        return Err(host_error(object, error, other));
     }
     serde_json::from_value(reply["ok"].take()).map_err(|e| undecodable(object, method, &e))
 }
 
-fn undecodable(object: &str, method: &str, error: &serde_json::Error) -> Error {
-    Error::new(ErrorKind::Decode, format!("{method} of the host's object returned what cannot be read: {error}"))
-        .with_provider(object)
-        .with_retry(Retry::OtherTarget)
+fn undecodable(object: &str, method: &str, error: &dyn fmt::Display) -> Error {
+    let problem = |what: &str| format!("{method} of the host's {what} returned what cannot be read: {error}");
+    match object.strip_suffix(":room") {
+        Some(room) => Error::new(ErrorKind::Decode, problem(room)),
+        None => Error::new(ErrorKind::Decode, problem("object")).with_provider(object).with_retry(Retry::OtherTarget),
+    }
 }
 
 /// What a host's provider returns from `complete`: its text, or the whole.

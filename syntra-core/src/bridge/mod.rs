@@ -15,5 +15,8 @@ mod words;
 pub use batch::{Batches, event_json};
 pub use call::{METHODS, call, stream};
 pub use config::{Bridged, build};
-pub use host::{Host, HostEmbedder, HostFailure, HostProvider, error_json};
+pub use host::{
+    Host, HostClock, HostContextBuilder, HostEmbedder, HostFailure, HostMemoryStore, HostProvider, HostRanker,
+    HostRouter, HostThreadStore, error_json,
+};
 pub use reader::Reader;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 enum State {
     Unopened(Box<(Bridged, String)>),
-    Open(Batches),
+    Open(Batches, Bridged),
     Ended,
 }
 
@@ -52,11 +52,12 @@ impl Reader {
 
     async fn read(&self) -> Result<Option<String>> {
         let mut state = self.state.lock().await;
+        let opened_now = matches!(*state, State::Unopened(_));
         if let State::Unopened(question) = &*state {
             let (bridged, params) = &**question;
             let opened = stream(bridged, params).await;
             let (next, failed): (State, Option<Error>) = match opened {
-                Ok(batches) => (State::Open(batches), None),
+                Ok(batches) => (State::Open(batches, bridged.clone()), None),
                 Err(error) => (State::Ended, Some(error)),
             };
             *state = next;
@@ -64,7 +65,10 @@ impl Reader {
                 return Err(error);
             }
         }
-        let State::Open(batches) = &mut *state else { return Ok(None) };
+        let State::Open(batches, bridged) = &mut *state else { return Ok(None) };
+        if !opened_now {
+            bridged.tick().await?;
+        }
         let batch = batches.next().await;
         if batch.is_none() {
             *state = State::Ended;

@@ -4,6 +4,7 @@ use crate::chat::{Message, NanoDollars, OutputFormat, ReasoningEffort, Request, 
 use crate::error::{Error, Result};
 use crate::exec::Recovery;
 use crate::memory::{MemoryPatch, MemoryType, NewMemory, Page, RecallRequest};
+use crate::router::RoutingPolicy;
 use crate::search::{Filter, Strategy};
 use crate::turn::Ask;
 use jiff::Timestamp;
@@ -54,6 +55,7 @@ struct AskWords {
     #[serde(default)]
     extra: Map<String, Value>,
     max_cost: Option<NanoDollars>,
+    policy: Option<RoutingPolicy>,
     recall: Option<bool>,
     remember: Option<bool>,
     recall_limit: Option<usize>,
@@ -95,6 +97,7 @@ impl AskParams {
         ask.reasoning = words.reasoning;
         ask.extra = words.extra;
         ask.max_cost = words.max_cost;
+        ask.policy = words.policy;
         ask.recall = words.recall.unwrap_or(ask.recall);
         ask.remember = words.remember.unwrap_or(ask.remember);
         ask.recall_limit = words.recall_limit.unwrap_or(ask.recall_limit);
@@ -126,6 +129,13 @@ pub(super) struct Feedback {
     pub(super) scope: Scope,
     pub(super) turn_id: String,
     pub(super) score: f32,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Learned {
+    pub(super) scope: Scope,
+    pub(super) learned: Value,
 }
 
 #[derive(Deserialize)]

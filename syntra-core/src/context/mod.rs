@@ -19,8 +19,9 @@ pub use tokens::{
 use crate::chat::Message;
 use crate::error::Result;
 use crate::memory::Memory;
+use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 
 /// Counts tokens as a model does.
@@ -34,6 +35,7 @@ pub trait TokenCounter: Send + Sync + Debug + 'static {
 }
 
 /// Fits what is known into what the model can take.
+#[async_trait]
 pub trait ContextBuilder: Send + Sync + Debug + 'static {
     /// Chooses and orders. System first, then memories by section, then history with the newest last, then the current message, once.
     ///
@@ -41,6 +43,15 @@ pub trait ContextBuilder: Send + Sync + Debug + 'static {
     /// [`crate::ErrorKind::ContextTooLong`] when the system text and the current message alone exceed [`Budget::window`];
     /// [`crate::ErrorKind::InvalidInput`] when the current message answers a tool call that the history does not end with.
     fn build(&self, input: &ContextInput<'_>) -> Result<Context>;
+
+    /// As [`ContextBuilder::build`], and what a turn calls: a builder that has to wait for somebody (a summariser, an object of a host's
+    /// language) says it here. As it is, it builds at once.
+    ///
+    /// # Errors
+    /// As [`ContextBuilder::build`].
+    async fn build_async(&self, input: &ContextInput<'_>) -> Result<Context> {
+        self.build(input)
+    }
 }
 
 /// What a context is built from.
@@ -133,7 +144,7 @@ impl Default for Budget {
 }
 
 /// A section of the context.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Section {

@@ -271,7 +271,7 @@ impl Memories {
 
         let (intent, limit) = (analysis.intent, request.limit);
         let query = RankQuery { text: &request.text, analysis: &analysis, intent, now, limit };
-        let mut ranked = self.ranker.rank(&query, candidates);
+        let mut ranked = self.ranker.rank_async(&query, candidates).await?;
         ranked.truncate(request.limit);
         watch.lap("rank");
 

@@ -1,6 +1,6 @@
 //! The hard constraints: what keeps a model from being tried at all.
 
-use super::{CandidateReport, ModelInfo, RouteQuery, TargetHealth};
+use super::{CandidateReport, ModelInfo, RouteQuery, Target, TargetHealth};
 use crate::error::{Error, ErrorKind};
 use jiff::civil::Date;
 use std::collections::BTreeMap;
@@ -19,6 +19,8 @@ pub(super) struct Ask<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Exclusion {
     NotPinned,
+    Forbidden,
+    Residency,
     NoVision,
     NoTools,
     NoJsonSchema,
@@ -33,10 +35,16 @@ pub(super) enum Exclusion {
 }
 
 impl Ask<'_> {
-    /// The first constraint that `info` does not meet.
-    pub(super) fn exclusion(&self, info: &ModelInfo, health: &TargetHealth) -> Option<Exclusion> {
+    /// The first constraint that `target`, known as `info`, does not meet.
+    pub(super) fn exclusion(&self, target: &Target, info: &ModelInfo, health: &TargetHealth) -> Option<Exclusion> {
         let query = self.query;
         let needs = &query.needs;
+        if !query.policies.permits(target) {
+            return Some(Exclusion::Forbidden);
+        }
+        if !query.policies.resides(target, &query.regions) {
+            return Some(Exclusion::Residency);
+        }
         // Pictures sent to a model that is not known to see them are lost or an error, so not known is not enough here.
         if needs.vision && info.vision() != Some(true) {
             return Some(Exclusion::NoVision);
@@ -60,7 +68,7 @@ impl Ask<'_> {
         if info.max_output.is_some_and(|most| query.output_tokens > most) {
             return Some(Exclusion::MaxOutput);
         }
-        if let Some(most) = query.max_cost {
+        if let Some(most) = query.cost_limit() {
             // The answer may become as long as the room that is kept for it.
             let longest = query.output_tokens.max(self.output);
             match info.price.estimate(query.input_tokens, longest) {
@@ -94,6 +102,8 @@ impl Exclusion {
         let (input, output) = (query.input_tokens, query.output_tokens);
         match self {
             Self::NotPinned => format!("the caller insists on {}", query.pinned.as_deref().unwrap_or("another model")),
+            Self::Forbidden => "a policy does not allow it".into(),
+            Self::Residency => "a policy keeps the data in regions in which it is not known to be".into(),
             Self::NoVision if info.vision().is_none() => "is not known to see pictures".into(),
             Self::NoVision => "cannot see pictures".into(),
             Self::NoTools => "cannot call tools".into(),
@@ -113,10 +123,13 @@ impl Exclusion {
             }
             Self::TooDear => {
                 let cost = info.price.estimate(input, output).unwrap_or_default();
-                format!("may cost {cost}; the most allowed is {}", query.max_cost.unwrap_or_default())
+                format!("may cost {cost}; the most allowed is {}", query.cost_limit().unwrap_or_default())
             }
             Self::PriceUnknown => {
-                format!("its price is not known, so the limit of {} cannot be kept", query.max_cost.unwrap_or_default())
+                format!(
+                    "its price is not known, so the limit of {} cannot be kept",
+                    query.cost_limit().unwrap_or_default()
+                )
             }
             Self::Retired => {
                 let day = info.deprecated_on.map(|d| d.to_string()).unwrap_or_default();
@@ -130,6 +143,8 @@ impl Exclusion {
     fn heading(self) -> &'static str {
         match self {
             Self::NotPinned => "the caller insists on another model",
+            Self::Forbidden => "a policy does not allow",
+            Self::Residency => "the data may not leave its regions for",
             Self::NoVision => "pictures are not seen by",
             Self::NoTools => "tools are not called by",
             Self::NoJsonSchema => "a JSON schema is not followed by",
@@ -158,7 +173,7 @@ impl Exclusion {
                         let (input, output) = (query.input_tokens, query.output_tokens);
                         format!(" ({input} tokens and {output} for the answer; the largest window has {largest})")
                     }
-                    Self::TooDear | Self::PriceUnknown => format!(" ({})", query.max_cost.unwrap_or_default()),
+                    Self::TooDear | Self::PriceUnknown => format!(" ({})", query.cost_limit().unwrap_or_default()),
                     _ => String::new(),
                 };
                 let more = if names.len() > 6 { format!(" and {} more", names.len() - 6) } else { String::new() };

@@ -1,21 +1,25 @@
 //! The router that ships: hard constraints, then one score of quality, cost and latency, then a chain over providers.
 
+mod candidate;
+mod rounds;
+
 use super::catalogue::{canonical_provider, is_local};
 use super::constraints::{Ask, Exclusion};
 use super::learning::{Learner, Scored, View};
 use super::near::near_misses;
 use super::{
-    CandidateReport, Catalogue, Fleet, Intent, ModelInfo, Plan, Planned, RouteOutcome, RouteQuery, Router, Standing,
-    Target, TargetHealth, WebSearch, predicted_output_tokens,
+    CandidateReport, Catalogue, Fleet, Intent, ModelInfo, Plan, Planned, RouteOutcome, RouteQuery, Router,
+    RoutingStrategy, Standing, Target, TargetHealth, WebSearch, fnv, predicted_output_tokens, stable_hash,
 };
 use crate::chat::NanoDollars;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
+pub(super) use candidate::Dollars;
+use candidate::{Candidate, Drawbacks, alternate, ladder, uniform};
 use jiff::tz::TimeZone;
+use rounds::Rounds;
 use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::HashSet;
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// What a host prefers.
@@ -67,6 +71,7 @@ pub struct DefaultRouter {
     preferences: RouterPreferences,
     clock: Arc<dyn Clock>,
     learner: Learner,
+    rounds: Rounds,
 }
 
 /// What a whole point of expected quality (a useless answer against a perfect one) is worth at a quality preference of one half, in
@@ -100,36 +105,10 @@ fn stakes(intent: Intent) -> f64 {
 /// The stakes of a question that is not understood.
 const UNSURE_STAKES: f64 = 0.45;
 
-/// A candidate that meets every hard constraint.
-struct Candidate<'a> {
-    target: &'a Target,
-    info: Cow<'a, ModelInfo>,
-    health: &'a TargetHealth,
-    cost: Option<NanoDollars>,
-    quality: f32,
-    /// What it is hoped to be beyond that.
-    hope: f32,
-    /// Outcomes of its own that the quality rests on.
-    outcomes: f32,
-    seconds: f64,
-    drawbacks: Drawbacks,
-    score: f64,
-    hash: u64,
-}
-
-/// What puts a candidate behind all that lack it, whatever the score; the first that differs decides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Drawbacks {
-    cannot_search: bool,
-    unsure_ability: bool,
-    window_outgrown: bool,
-    price_unknown: bool,
-}
-
 impl DefaultRouter {
     /// A router over `catalogue`; `clock` tells which models are retired.
     pub fn new(catalogue: Catalogue, preferences: RouterPreferences, clock: Arc<dyn Clock>) -> Self {
-        Self { catalogue, preferences, clock, learner: Learner::default() }
+        Self { catalogue, preferences, clock, learner: Learner::default(), rounds: Rounds::default() }
     }
 
     /// The models it knows.
@@ -185,88 +164,31 @@ impl DefaultRouter {
     }
 
     fn score(&self, query: &RouteQuery, candidate: &Candidate<'_>, stakes: f64) -> f64 {
-        let k = query.quality.filter(|k| !k.is_nan()).unwrap_or(self.preferences.quality);
-        let k = f64::from(k.clamp(0.0, 1.0));
         let failing = f64::from(candidate.health.failure_rate.clamp(0.0, 0.9));
         let quality = f64::from(candidate.quality + candidate.hope) * (1.0 - failing);
         // A call that fails is made again, so what an answer costs is the price of a call by its chance to succeed.
         let usd = candidate.cost.map_or(0.0, NanoDollars::usd) / (1.0 - failing);
+        let k = match query.policies.strategy() {
+            RoutingStrategy::Cheapest | RoutingStrategy::Ladder => return -usd,
+            RoutingStrategy::Best => return quality,
+            RoutingStrategy::Fastest => return -candidate.seconds / (1.0 - failing),
+            RoutingStrategy::RoundRobin => {
+                return -(self.rounds.of(candidate.target) as f64 + f64::from(candidate.health.in_flight));
+            }
+            RoutingStrategy::Weighted => {
+                // The largest of u^(1/w) is each with the chance w / Σw: Efraimidis and Spirakis, "Weighted random sampling with a
+                // reservoir", 2006; here its logarithm.
+                let weight = query.policies.weight(candidate.target);
+                let seed = candidate.hash ^ query.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                return if weight > 0.0 { uniform(seed).ln() / weight } else { f64::NEG_INFINITY };
+            }
+            RoutingStrategy::Balanced => query.quality.or(query.policies.quality()).filter(|k| !k.is_nan()),
+        };
+        let k = f64::from(k.unwrap_or(self.preferences.quality).clamp(0.0, 1.0));
         // At 0 the cost alone counts, at 1 the quality alone; latency counts in between.
         k.powi(3) * QUALITY_WORTH_USD * stakes * quality
             - (1.0 - k).powi(3) * usd
             - 0.5 * k * (1.0 - k) * SECOND_WORTH_USD * candidate.seconds
-    }
-}
-
-impl Candidate<'_> {
-    /// Better first.
-    fn order(&self, other: &Self) -> Ordering {
-        let cost = |c: &Self| c.cost.map_or(u64::MAX, NanoDollars::nanos);
-        self.drawbacks
-            .cmp(&other.drawbacks)
-            .then_with(|| other.score.total_cmp(&self.score))
-            .then_with(|| self.health.failure_rate.total_cmp(&other.health.failure_rate))
-            .then_with(|| cost(self).cmp(&cost(other)))
-            .then_with(|| other.quality.total_cmp(&self.quality))
-            .then_with(|| self.seconds.total_cmp(&other.seconds))
-            .then_with(|| other.info.context_window.cmp(&self.info.context_window))
-            .then_with(|| self.hash.cmp(&other.hash))
-            .then_with(|| self.target.cmp(other.target))
-    }
-
-    /// Where its quality is from.
-    fn source(&self, query: &RouteQuery) -> Cow<'_, str> {
-        match self.outcomes.round() {
-            n if n >= 2.0 => Cow::Owned(format!("learned from {n:.0} outcomes")),
-            n if n >= 1.0 => Cow::Borrowed("learned from 1 outcome"),
-            _ => self.info.expected_quality(query.intent).1,
-        }
-    }
-
-    fn reason(&self, rank: usize, query: &RouteQuery, previous: Option<&Self>, alternated: bool) -> String {
-        let mut out = String::with_capacity(160);
-        let intent = query.intent.as_str();
-        // Writing into a String cannot fail.
-        let _ = match (rank, previous) {
-            (0, _) if query.pinned.is_some() => write!(out, "the caller insists on it"),
-            (0, _) => write!(out, "best balance for {intent}"),
-            (_, Some(previous)) if alternated => {
-                write!(out, "next, at another provider in case {} is down", previous.target.provider)
-            }
-            _ => write!(out, "next best for {intent}"),
-        };
-        let _ = write!(out, ": quality {:.2} ({})", self.quality, self.source(query));
-        let _ = match self.cost {
-            Some(cost) if self.info.local && cost == NanoDollars::ZERO => write!(out, ", free on your own machine"),
-            Some(cost) => write!(out, ", about {}", Dollars(cost)),
-            None => write!(out, ", at a price that is not known"),
-        };
-        if let Some(seen) = self.health.first_token {
-            let _ = write!(out, ", first token in {} ms", seen.as_millis());
-        }
-        if self.health.failure_rate >= 0.05 {
-            let _ = write!(out, ", {:.0} % of its calls failing", self.health.failure_rate * 100.0);
-        }
-        if query.needs.web_search {
-            out.push_str(match self.info.web_search {
-                Some(WebSearch::Always) => ", searches the web",
-                Some(WebSearch::Tool) => ", searches the web only if the request switches its server's tool on",
-                None => ", does not search the web",
-            });
-        }
-        if self.drawbacks.unsure_ability {
-            out.push_str(", not known to do all that is asked");
-        }
-        if self.drawbacks.window_outgrown {
-            out.push_str(match self.info.context_window {
-                Some(_) => ", its window will soon be outgrown",
-                None => ", its window is not known",
-            });
-        }
-        if self.info.deprecated_on.is_some() {
-            let _ = write!(out, ", to be retired on {}", self.info.deprecated_on.unwrap_or_default());
-        }
-        out
     }
 }
 
@@ -287,6 +209,9 @@ impl Router for DefaultRouter {
     }
 
     fn observe(&self, outcome: &RouteOutcome) {
+        if outcome.score.is_none() {
+            self.rounds.called(&outcome.target);
+        }
         let Some(score) = outcome.score.filter(|score| (0.0..=1.0).contains(score)) else { return };
         let info = self.info(&outcome.target);
         let expected = info.price.estimate(outcome.input_tokens, predicted_output_tokens(outcome.intent));
@@ -329,8 +254,11 @@ impl DefaultRouter {
         let certain = learned.map_or(0.0, View::certainty);
         let stakes = (1.0 - certain) * stakes + certain * UNSURE_STAKES;
         let guess_s = median_first_token(fleet);
-        let text_hash = fnv(0xcbf2_9ce4_8422_2325, query.text.as_bytes());
+        let text_hash = stable_hash(query.text.as_bytes());
 
+        let strategy = query.policies.strategy();
+        let counts_cost =
+            matches!(strategy, RoutingStrategy::Balanced | RoutingStrategy::Cheapest | RoutingStrategy::Ladder);
         let mut seen = HashSet::with_capacity(fleet.targets.len());
         let mut ranked: Vec<Candidate<'_>> = Vec::with_capacity(fleet.targets.len());
         let mut excluded: Vec<(CandidateReport, Exclusion)> = Vec::new();
@@ -340,8 +268,11 @@ impl DefaultRouter {
             }
             let info = self.info(target);
             let cost = info.price.estimate(query.input_tokens, ask.output);
-            let exclusion =
-                if pinned.is_some_and(|p| p != at) { Some(Exclusion::NotPinned) } else { ask.exclusion(&info, health) };
+            let exclusion = if pinned.is_some_and(|p| p != at) {
+                Some(Exclusion::NotPinned)
+            } else {
+                ask.exclusion(target, &info, health)
+            };
             if let Some(exclusion) = exclusion {
                 let mut report =
                     CandidateReport::new(target.clone(), Standing::Excluded, None, exclusion.sentence(&info, query));
@@ -365,7 +296,7 @@ impl DefaultRouter {
                 cannot_search: query.needs.web_search && info.web_search != Some(WebSearch::Always),
                 unsure_ability: ask.is_unsure(&info),
                 window_outgrown,
-                price_unknown: cost.is_none(),
+                price_unknown: counts_cost && cost.is_none(),
             };
             let hash = fnv(fnv(text_hash, target.provider.as_bytes()), target.model.as_bytes());
             let seconds = health.first_token.map_or(guess_s, |t| t.as_secs_f64());
@@ -378,7 +309,7 @@ impl DefaultRouter {
             return Err(Exclusion::error(&excluded, query));
         }
         ranked.sort_by(Candidate::order);
-        let ranked = alternate(ranked);
+        let ranked = if strategy == RoutingStrategy::Ladder { ladder(ranked) } else { alternate(ranked) };
 
         let mut order = Vec::with_capacity(ranked.len());
         let mut candidates = Vec::with_capacity(ranked.len() + excluded.len());
@@ -394,7 +325,9 @@ impl DefaultRouter {
             order.push(Planned { target: candidate.target.clone(), reason });
         }
         candidates.extend(excluded.into_iter().map(|(report, _)| report));
-        Ok(Plan::new(order, candidates, query.intent, query.confidence))
+        let mut plan = Plan::new(order, candidates, query.intent, query.confidence);
+        plan.strategy = strategy;
+        Ok(plan)
     }
 }
 
@@ -407,38 +340,6 @@ fn fill(report: &mut CandidateReport, info: &ModelInfo, health: &TargetHealth, c
     report.context_window = info.context_window;
 }
 
-/// Puts the chain in an order in which no provider follows itself while another is left, so that one provider's outage does not
-/// take two tries in a row. Candidates of unknown price stay behind those of known price. The flag says that a candidate stands
-/// before a better one for this reason.
-fn alternate(ranked: Vec<Candidate<'_>>) -> Vec<(Candidate<'_>, bool)> {
-    // One queue a provider, in order of rank; the next is the best head of another provider than the last.
-    let mut out: Vec<(Candidate<'_>, bool)> = Vec::with_capacity(ranked.len());
-    let (known, unknown): (Vec<_>, Vec<_>) = ranked.into_iter().partition(|c| !c.drawbacks.price_unknown);
-    for group in [known, unknown] {
-        let mut queues: Vec<(&str, std::collections::VecDeque<(usize, Candidate<'_>)>)> = Vec::new();
-        for (rank, candidate) in group.into_iter().enumerate() {
-            let provider = canonical_provider(&candidate.target.provider);
-            match queues.iter_mut().find(|(name, _)| *name == provider) {
-                Some((_, queue)) => queue.push_back((rank, candidate)),
-                None => queues.push((provider, std::iter::once((rank, candidate)).collect())),
-            }
-        }
-        loop {
-            let last = out.last().map(|(c, _)| canonical_provider(&c.target.provider));
-            let head =
-                |queue: &std::collections::VecDeque<(usize, Candidate<'_>)>| queue.front().map(|(rank, _)| *rank);
-            let best = queues.iter().filter_map(|(_, q)| head(q)).min();
-            let other = queues.iter().filter(|(name, _)| Some(*name) != last).filter_map(|(_, q)| head(q)).min();
-            let Some(next) = other.or(best) else { break };
-            let taken = queues.iter_mut().find(|(_, q)| head(q) == Some(next)).and_then(|(_, q)| q.pop_front());
-            if let Some((_, candidate)) = taken {
-                out.push((candidate, Some(next) != best));
-            }
-        }
-    }
-    out
-}
-
 /// The median of the latencies that are known, for those that are not.
 fn median_first_token(fleet: &Fleet) -> f64 {
     let mut known: Vec<f64> =
@@ -447,23 +348,7 @@ fn median_first_token(fleet: &Fleet) -> f64 {
     known.get(known.len() / 2).copied().unwrap_or(FIRST_TOKEN_GUESS_S)
 }
 
-/// FNV-1a: the same on every machine and in every version, so that ties fall the same way.
-fn fnv(hash: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(hash, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
-}
-
-/// An amount in two significant digits, for people.
-pub(super) struct Dollars(pub(super) NanoDollars);
-
-impl std::fmt::Display for Dollars {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let nanos = self.0.nanos();
-        let digits = nanos.checked_ilog10().unwrap_or(0);
-        let unit = 10u64.pow(digits.saturating_sub(1));
-        let rounded = (nanos / unit + u64::from(nanos % unit >= unit.div_ceil(2) && unit > 1)).saturating_mul(unit);
-        write!(f, "{}", NanoDollars::from_nanos(rounded))
-    }
-}
-
+#[cfg(test)]
+mod strategy_tests;
 #[cfg(test)]
 mod tests;

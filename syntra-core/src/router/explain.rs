@@ -1,7 +1,7 @@
 //! A plan as a table for people.
 
 use super::default_router::Dollars;
-use super::{Plan, Standing};
+use super::{Plan, RoutingStrategy, Standing};
 use std::fmt::Write as _;
 
 impl Plan {
@@ -12,7 +12,11 @@ impl Plan {
             self.candidates.iter().map(|c| c.target.to_string().chars().count()).max().unwrap_or(6).clamp(6, 48);
         let mut out = String::with_capacity(160 * (self.candidates.len() + 2));
         // Writing into a String cannot fail.
-        let _ = writeln!(out, "{} (confidence {:.2})", self.intent.as_str(), self.confidence);
+        let _ = write!(out, "{} (confidence {:.2})", self.intent.as_str(), self.confidence);
+        if self.strategy != RoutingStrategy::default() {
+            let _ = write!(out, ", {}", self.strategy.as_str());
+        }
+        out.push('\n');
         let _ =
             writeln!(out, " #  {:<width$}  {:>10}  {:>11}  {:>7}  why", "model", "est. cost", "first token", "window");
         for candidate in &self.candidates {

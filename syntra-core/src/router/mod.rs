@@ -10,6 +10,7 @@ mod health;
 mod intent;
 mod learning;
 mod near;
+mod policy;
 mod price;
 mod types;
 
@@ -17,15 +18,28 @@ pub use catalogue::{Catalogue, ModelInfo, QualityPrior, WebSearch, cost};
 pub use default_router::{DefaultRouter, RouterPreferences};
 pub use health::{BreakerState, Closed, FleetHealth, HealthGuard, HealthOptions, KeyHealth};
 pub use intent::{IntentGuess, classify, needs_of, predicted_output_tokens};
+pub use policy::{Policies, RoutingPolicy, RoutingStrategy};
 pub use price::{Price, Rates, Tier, TokenPrice};
 pub use types::{
-    CandidateReport, Fleet, Intent, Needs, Plan, Planned, RouteOutcome, RouteQuery, Standing, Target, TargetHealth,
+    CandidateReport, Fleet, Intent, Needs, Plan, Planned, Regions, RouteOutcome, RouteQuery, Standing, Target,
+    TargetHealth,
 };
 
 use crate::error::Result;
+use async_trait::async_trait;
 use std::fmt::Debug;
 
+/// FNV-1a of `bytes`: the same on every machine and in every version, for what has to fall the same way again.
+pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
+    fnv(0xcbf2_9ce4_8422_2325, bytes)
+}
+
+fn fnv(hash: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(hash, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
 /// Chooses models.
+#[async_trait]
 pub trait Router: Send + Sync + Debug + 'static {
     /// The models of `fleet` to try for `query`, best first, with a report on every candidate.
     ///
@@ -34,6 +48,15 @@ pub trait Router: Send + Sync + Debug + 'static {
     /// left alone after failures; [`crate::ErrorKind::NotFound`] with near misses for a pinned model that is not in the fleet;
     /// [`crate::ErrorKind::Config`] when the fleet is empty.
     fn plan(&self, query: &RouteQuery, fleet: &Fleet) -> Result<Plan>;
+
+    /// As [`Router::plan`], and what a turn calls: a router that has to wait for somebody (a service, an object of a host's language)
+    /// says it here. As it is, it plans at once.
+    ///
+    /// # Errors
+    /// As [`Router::plan`].
+    async fn plan_async(&self, query: &RouteQuery, fleet: &Fleet) -> Result<Plan> {
+        self.plan(query, fleet)
+    }
 
     /// Learns how a call went. Does nothing by default.
     fn observe(&self, outcome: &RouteOutcome) {

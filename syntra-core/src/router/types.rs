@@ -1,9 +1,15 @@
 //! The words of routing.
 
+use super::{Policies, RoutingStrategy};
 use crate::chat::NanoDollars;
 use crate::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+
+/// By provider, the regions in which it works on data.
+pub type Regions = BTreeMap<String, Vec<String>>;
 
 /// What is being asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -95,8 +101,14 @@ pub struct RouteQuery {
     pub max_cost: Option<NanoDollars>,
     /// Whose outcomes are learned from; empty where nobody's are told apart.
     pub organisation: String,
-    /// Between the cheapest (0) and the best (1), for this question; the host's preference where it is `None`.
+    /// Between the cheapest (0) and the best (1), for this question; where it is `None` what the policies say, else the host's preference.
     pub quality: Option<f32>,
+    /// What is allowed and wanted of the choice.
+    pub policies: Policies,
+    /// Where providers work on data, for what the policies say of it.
+    pub regions: Arc<Regions>,
+    /// A number of the turn's own, by which [`RoutingStrategy::Weighted`] draws; 0 draws by the text alone.
+    pub seed: u64,
 }
 
 impl RouteQuery {
@@ -114,7 +126,15 @@ impl RouteQuery {
             max_cost: None,
             organisation: String::new(),
             quality: None,
+            policies: Policies::default(),
+            regions: Arc::default(),
+            seed: 0,
         }
+    }
+
+    /// The most that the call may cost: the least of what the caller and the policies say.
+    pub fn cost_limit(&self) -> Option<NanoDollars> {
+        [self.max_cost, self.policies.max_cost()].into_iter().flatten().min()
     }
 }
 
@@ -244,12 +264,14 @@ pub struct Plan {
     pub intent: Intent,
     /// How sure the classifier is.
     pub confidence: f32,
+    /// How the candidates were put in order.
+    pub strategy: RoutingStrategy,
 }
 
 impl Plan {
     /// A plan that tries `order`, for routers of a host's own.
     pub fn new(order: Vec<Planned>, candidates: Vec<CandidateReport>, intent: Intent, confidence: f32) -> Self {
-        Self { order, candidates, intent, confidence }
+        Self { order, candidates, intent, confidence, strategy: RoutingStrategy::default() }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::chat::Role;
 use crate::error::Result;
 use crate::memory::MemoryType;
 use crate::query::{QueryAnalysis, QueryIntent};
+use async_trait::async_trait;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -142,6 +143,7 @@ pub trait VectorIndex: Send + Sync + Debug {
 }
 
 /// Puts candidates in order.
+#[async_trait]
 pub trait HybridRanker: Send + Sync + Debug + 'static {
     /// Its name, for the trace.
     fn name(&self) -> &str;
@@ -153,6 +155,14 @@ pub trait HybridRanker: Send + Sync + Debug + 'static {
     /// named and they add up to the score. A signal that a candidate does not have is left out, never taken as neutral. Only the
     /// first [`RankQuery::limit`] are needed; it may return more.
     fn rank(&self, query: &RankQuery<'_>, candidates: Vec<Candidate>) -> Vec<Ranked>;
+    /// As [`HybridRanker::rank`], and what a recall calls: a ranker that has to wait for somebody (a service, an object of a host's
+    /// language) says it here. As it is, it ranks at once.
+    ///
+    /// # Errors
+    /// Why it cannot rank; the recall then fails with it.
+    async fn rank_async(&self, query: &RankQuery<'_>, candidates: Vec<Candidate>) -> Result<Vec<Ranked>> {
+        Ok(self.rank(query, candidates))
+    }
 }
 
 /// What a ranker knows of the question.

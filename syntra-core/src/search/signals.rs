@@ -90,7 +90,7 @@ impl Serialize for Strategies {
 }
 
 /// A named number that says something of a candidate. New ones may be added; a ranker ignores those it does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Signal {

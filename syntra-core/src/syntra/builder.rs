@@ -1,7 +1,6 @@
 //! Putting a [`Syntra`] together: every room with its default, replaced where the host says so.
 
 use super::Syntra;
-use super::learned::LearnedFiles;
 use crate::clock::{Clock, SystemClock};
 use crate::context::{Budget, ContextBuilder, DefaultContextBuilder};
 use crate::embed::{Embedder, StaticEmbedder};
@@ -12,11 +11,11 @@ use crate::exec::{
 };
 use crate::memory::{Memories, MemoryStore, SqliteMemoryStore};
 use crate::provider::{self, Provider};
-use crate::router::{Catalogue, DefaultRouter, HealthOptions, Router, RouterPreferences, Target};
+use crate::router::{Catalogue, DefaultRouter, HealthOptions, Router, RouterPreferences, RoutingPolicy, Target};
 use crate::search::{DefaultRanker, HybridRanker};
 use crate::storage::Database;
 use crate::thread::{SqliteThreadStore, ThreadStore};
-use crate::turn::Rooms;
+use crate::turn::{HostPolicies, LearnedFiles, Rooms};
 use crate::voice::Persona;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -42,6 +41,7 @@ pub struct SyntraBuilder {
     ranker: Arc<dyn HybridRanker>,
     router: Option<Arc<dyn Router>>,
     preferences: RouterPreferences,
+    policies: HostPolicies,
     catalogue: Option<Catalogue>,
     context: Arc<dyn ContextBuilder>,
     persona: Persona,
@@ -82,6 +82,7 @@ impl SyntraBuilder {
             ranker: Arc::new(DefaultRanker::default()),
             router: None,
             preferences: RouterPreferences::default(),
+            policies: HostPolicies::default(),
             catalogue: None,
             context: Arc::new(DefaultContextBuilder::default()),
             persona: Persona::default(),
@@ -230,6 +231,25 @@ impl SyntraBuilder {
     /// Sets what the default router aims at, from cheapest to best.
     pub fn preferences(mut self, preferences: RouterPreferences) -> Self {
         self.preferences = preferences;
+        self
+    }
+
+    /// Sets what is allowed and wanted of the choice of a model, for everybody: a strategy by name, lists, regions, a limit on the cost of a
+    /// call. It holds whatever router there is.
+    pub fn policy(mut self, policy: RoutingPolicy) -> Self {
+        self.policies.all = Arc::new(policy);
+        self
+    }
+
+    /// Sets what is allowed and wanted beside that for one organisation.
+    pub fn organisation_policy(mut self, organisation: impl Into<String>, policy: RoutingPolicy) -> Self {
+        self.policies.by_organisation.insert(organisation.into(), Arc::new(policy));
+        self
+    }
+
+    /// Says in which region `provider` works on data (`eu`, say), for [`RoutingPolicy::residency`]. Several for one that may use any of them.
+    pub fn region(mut self, provider: impl Into<String>, region: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.policies.regions).entry(provider.into()).or_default().push(region.into());
         self
     }
 
@@ -408,6 +428,7 @@ impl SyntraBuilder {
             limits.check()?;
         }
         self.admission.health.check()?;
+        self.policies.check()?;
         for name in self.admission.pacing.keys() {
             if !self.providers.iter().any(|p| p.name() == name) {
                 return Err(unknown_provider("pacing is set", name, &self.providers));
@@ -425,6 +446,8 @@ impl SyntraBuilder {
             targets,
             catalogue,
             router,
+            learned,
+            policies: self.policies,
             context: self.context,
             persona: self.persona,
             budget: self.budget,
@@ -446,7 +469,7 @@ impl SyntraBuilder {
                 .support_invalidation_closures()
                 .build(),
         };
-        Ok(Syntra { rooms: Arc::new(rooms), embedder, store, learned })
+        Ok(Syntra { rooms: Arc::new(rooms), embedder, store })
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn answer(
         && !outcome.answer.has_content()
     {
         let attempts: Vec<AttemptRecord> = turn.trace.attempts.iter().skip(before).cloned().collect();
-        if let Some((plan, request)) = again(turn, prepared, &plan, &attempts) {
+        if let Some((plan, request)) = again(turn, prepared, &plan, &attempts).await {
             turn.think(out, "Asking again, more briefly".to_owned()).await;
             (outcome, failed) = call(turn, out, prepared, plan, request).await;
         }

@@ -6,6 +6,7 @@ use crate::chat::{
     Response, Role, Tool, ToolCall, ToolChoice, Usage,
 };
 use crate::exec::Recovery;
+use crate::router::RoutingPolicy;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -50,6 +51,8 @@ pub struct Ask {
     pub extra: Map<String, Value>,
     /// The most the call may cost; dearer models are left out.
     pub max_cost: Option<NanoDollars>,
+    /// What is allowed and wanted of the choice of a model for this question, beside what the host says for all.
+    pub policy: Option<RoutingPolicy>,
     /// Whether memory is recalled. Default true.
     pub recall: bool,
     /// Whether the exchange is remembered (the thread is written either way). Default true.
@@ -89,6 +92,7 @@ impl Ask {
             reasoning: None,
             extra: Map::new(),
             max_cost: None,
+            policy: None,
             recall: true,
             remember: true,
             recall_limit: 20,
@@ -180,6 +184,13 @@ impl Ask {
     /// Leaves models out that would cost more than `cost`.
     pub fn with_max_cost(mut self, cost: NanoDollars) -> Self {
         self.max_cost = Some(cost);
+        self
+    }
+
+    /// Sets what is allowed and wanted of the choice of a model: a strategy by name, lists, regions, a limit. What the host or the
+    /// organisation forbids stays forbidden.
+    pub fn with_policy(mut self, policy: RoutingPolicy) -> Self {
+        self.policy = Some(policy);
         self
     }
 

@@ -13,13 +13,17 @@ mod conversation;
 mod entities;
 mod extractive;
 mod feedback;
+mod learned;
 mod plan;
+mod policies;
 mod save;
 mod stream;
 mod trace;
 mod window;
 
 pub use ask::{Answer, Ask};
+pub(crate) use learned::LearnedFiles;
+pub(crate) use policies::HostPolicies;
 pub use stream::TurnStream;
 pub use trace::{Span, Trace, TracedMemory};
 
@@ -30,7 +34,7 @@ use crate::error::{Error, Result};
 use crate::exec::{Admissions, Coalescer, Hedger, Recovery, ResponseCache, RetryPolicy};
 use crate::memory::{Memories, Memory, RecallRequest, Recalled};
 use crate::query::{self, QueryAnalysis, Rewrite};
-use crate::router::{self, Catalogue, Fleet, Plan, Router, Target};
+use crate::router::{self, Catalogue, Fleet, Plan, Policies, Router, Target};
 use crate::search::Strategy;
 use crate::thread::{ThreadMessage, ThreadStore};
 use crate::voice::Persona;
@@ -52,6 +56,10 @@ pub(crate) struct Rooms {
     pub(crate) targets: Vec<Target>,
     pub(crate) catalogue: Catalogue,
     pub(crate) router: Arc<dyn Router>,
+    /// Where what the router learned is kept.
+    pub(crate) learned: LearnedFiles,
+    /// What is allowed and wanted of the choice of a model.
+    pub(crate) policies: HostPolicies,
     pub(crate) context: Arc<dyn ContextBuilder>,
     pub(crate) persona: Persona,
     pub(crate) budget: Budget,
@@ -79,6 +87,8 @@ pub(crate) struct Turn {
     rooms: Arc<Rooms>,
     scope: Scope,
     ask: Ask,
+    /// What is allowed and wanted of the choice of a model: by the host, for the organisation, by the caller.
+    policies: Policies,
     /// Whether the reader wants events as they come.
     streaming: bool,
     /// Monotonic time of the question.
@@ -136,11 +146,15 @@ impl Turn {
                 "the current message must be of role user or tool; use Ask::with_instructions for a system text",
             ));
         }
+        if let Some(policy) = &ask.policy {
+            policy.check()?;
+        }
+        let policies = rooms.policies.of(&scope, ask.policy.as_ref());
         let started = rooms.clock.monotonic();
         let now = ask.now.unwrap_or_else(|| rooms.clock.now());
         let thread_id = ask.thread.clone().unwrap_or_else(new_id);
         let trace = Trace::new(new_id(), thread_id, now);
-        Ok(Self { rooms, scope, ask, streaming, started, now, trace })
+        Ok(Self { rooms, scope, ask, policies, streaming, started, now, trace })
     }
 
     /// The stream of this turn; nothing happens before it is polled.
@@ -198,9 +212,9 @@ async fn corridor(turn: &mut Turn, out: &stream::Emitter) -> Result<Answered> {
     let conversation = read_thread(turn).await?;
     let (question, analysis) = analyse(turn, &conversation.history);
     let known = recall(turn, out, &question, &conversation.history).await;
-    let mut prepared = plan::prepare(turn, question, analysis, conversation, known)?;
+    let mut prepared = plan::prepare(turn, question, analysis, conversation, known).await?;
     let fleet = turn.rooms.fleet();
-    let outcome = match plan::plan(turn, &mut prepared, &fleet)? {
+    let outcome = match plan::plan(turn, &mut prepared, &fleet).await? {
         Choice::Models(plan, request) => {
             if let Some(first) = plan.order.first() {
                 turn.think(out, format!("Asking {}", first.target)).await;
@@ -333,8 +347,8 @@ impl Rooms {
         let conversation = read_thread(&mut turn).await?;
         let (question, analysis) = analyse(&mut turn, &conversation.history);
         let known = recall(&mut turn, &out, &question, &conversation.history).await;
-        let mut prepared = plan::prepare(&mut turn, question, analysis, conversation, known)?;
-        plan::route(&mut turn, &mut prepared, &self.fleet()).map(|(plan, _)| plan)
+        let mut prepared = plan::prepare(&mut turn, question, analysis, conversation, known).await?;
+        plan::route(&mut turn, &mut prepared, &self.fleet()).await.map(|(plan, _)| plan)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The prompt and who is to get it: what fits the likely model, which models can take it, and a smaller one where none can.
 
+use super::policies::planned;
 use super::window::{largest, likely, smaller, window_of};
 use super::{Conversation, Known, Prepared, Turn};
 use crate::chat::{Message, Request};
@@ -22,7 +23,7 @@ const NO_MODEL: &str = "No model is configured";
 pub(super) const NONE_ANSWERS: &str = "No model could be reached";
 
 /// build: what fits the budget and the window of the model that is likely to answer.
-pub(super) fn prepare(
+pub(super) async fn prepare(
     turn: &mut Turn,
     question: String,
     analysis: QueryAnalysis,
@@ -32,18 +33,18 @@ pub(super) fn prepare(
     let request = turn.ask.request(vec![turn.ask.message.clone()]);
     let query = route_query(turn, &request, &question, &conversation.history);
     let guess = guess(turn, &conversation, &known);
-    let target = likely(turn, &query, guess);
+    let target = likely(turn, &query, guess).await;
     let window = target.as_ref().and_then(|target| window_of(turn, target, &query));
     let model = target.map(|target| target.model).unwrap_or_default();
     let mut prepared = Prepared { question, analysis, conversation, known, context: Context::default(), model };
-    prepared.context = match build(turn, &prepared, window) {
+    prepared.context = match build(turn, &prepared, window).await {
         // What has to be there is too much for that model; another may have a larger window.
         Err(error) if error.kind() == ErrorKind::ContextTooLong && window.is_some() && turn.ask.model.is_none() => {
             let most = largest(turn, &turn.rooms.targets, &query);
             if most.is_some_and(|most| Some(most) <= window) {
                 return Err(error);
             }
-            build(turn, &prepared, most)?
+            build(turn, &prepared, most).await?
         }
         built => built?,
     };
@@ -60,7 +61,7 @@ fn guess(turn: &Turn, conversation: &Conversation, known: &Known) -> u64 {
 }
 
 /// System text first, the current message last, in between what fits the budget and `window`.
-fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Result<Context> {
+async fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Result<Context> {
     let from = turn.elapsed();
     let Prepared { question, conversation, known, model, .. } = prepared;
     let system = turn.system_text();
@@ -71,7 +72,7 @@ fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Result<Co
     let window = window.map(|tokens| usize::try_from(tokens).unwrap_or(usize::MAX));
     let budget = &turn.rooms.budget;
     let budget = Budget { window: [budget.window, window].into_iter().flatten().min(), ..budget.clone() };
-    let context = turn.rooms.context.build(&ContextInput {
+    let input = ContextInput {
         system: &system,
         memories: &memories,
         entities: &known.entities,
@@ -81,7 +82,8 @@ fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Result<Co
         budget: &budget,
         counter: counter.as_ref(),
         now: turn.now,
-    });
+    };
+    let context = turn.rooms.context.build_async(&input).await;
     turn.span("context_building", from);
     let mut context = context?;
     context.dropped.append(&mut dropped);
@@ -94,10 +96,10 @@ fn build(turn: &mut Turn, prepared: &Prepared, window: Option<u64>) -> Result<Co
 }
 
 /// Builds the prompt again for at most `window` tokens, and says so in the trace.
-fn rebuild(turn: &mut Turn, prepared: &mut Prepared, target: &Target, window: u64, why: &str) -> Result<()> {
+async fn rebuild(turn: &mut Turn, prepared: &mut Prepared, target: &Target, window: u64, why: &str) -> Result<()> {
     let before = prepared.context.total_tokens;
     let model = std::mem::replace(&mut prepared.model, target.model.clone());
-    match build(turn, prepared, Some(window)) {
+    match build(turn, prepared, Some(window)).await {
         Ok(context) => {
             let after = context.total_tokens;
             prepared.context = context;
@@ -112,13 +114,13 @@ fn rebuild(turn: &mut Turn, prepared: &mut Prepared, target: &Target, window: u6
 }
 
 /// plan: which models, in which order, and why. Where all are too small for the prompt, it is built again for the largest.
-pub(super) fn plan(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Result<Choice> {
+pub(super) async fn plan(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Result<Choice> {
     let memory_may = turn.rooms.extractive_fallback && turn.ask.model.is_none();
     if turn.rooms.targets.is_empty() && memory_may {
         return Ok(Choice::Memory(NO_MODEL));
     }
     let from = turn.elapsed();
-    let planned = route(turn, prepared, fleet);
+    let planned = route(turn, prepared, fleet).await;
     turn.span("planning", from);
     match planned {
         Ok((plan, request)) => {
@@ -135,14 +137,14 @@ pub(super) fn plan(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> R
 }
 
 /// The router's plan for the prompt, or for a shorter one where it is too long for all.
-pub(super) fn route(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Result<(Plan, Request)> {
+pub(super) async fn route(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Result<(Plan, Request)> {
     let (query, request) = asked(turn, prepared);
-    match turn.rooms.router.plan(&query, fleet) {
+    match planned(turn, &query, fleet).await {
         Ok(plan) => Ok((plan, request)),
         Err(error) => {
-            shorten(turn, prepared, fleet).ok_or(error)?;
+            shorten(turn, prepared, fleet).await.ok_or(error)?;
             let (query, request) = asked(turn, prepared);
-            Ok((turn.rooms.router.plan(&query, fleet)?, request))
+            Ok((planned(turn, &query, fleet).await?, request))
         }
     }
 }
@@ -157,16 +159,16 @@ fn asked(turn: &Turn, prepared: &Prepared) -> (RouteQuery, Request) {
 
 /// Builds the prompt again for the largest model of those that could take it if it were shorter; `None` where length is not what
 /// keeps them.
-fn shorten(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Option<()> {
+async fn shorten(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet) -> Option<()> {
     let (query, _) = asked(turn, prepared);
-    let (target, window) = too_small(turn, &query, fleet)?.into_iter().max_by_key(|(_, window)| *window)?;
+    let (target, window) = too_small(turn, &query, fleet).await?.into_iter().max_by_key(|(_, window)| *window)?;
     let why = format!("no window is large enough, the largest is that of {target}");
-    rebuild(turn, prepared, &target, window, &why).ok()
+    rebuild(turn, prepared, &target, window, &why).await.ok()
 }
 
 /// The models that are kept from a question by the length of the prompt alone, with what they take.
-fn too_small(turn: &Turn, query: &RouteQuery, fleet: &Fleet) -> Option<Vec<(Target, u64)>> {
-    let open = turn.rooms.router.plan(&RouteQuery { input_tokens: 0, ..query.clone() }, fleet).ok()?;
+async fn too_small(turn: &Turn, query: &RouteQuery, fleet: &Fleet) -> Option<Vec<(Target, u64)>> {
+    let open = planned(turn, &RouteQuery { input_tokens: 0, ..query.clone() }, fleet).await.ok()?;
     let targets = open.order.into_iter().map(|planned| planned.target);
     let small = targets.filter_map(|target| window_of(turn, &target, query).map(|window| (target, window)));
     Some(small.filter(|(_, window)| *window < query.input_tokens).collect())
@@ -174,7 +176,7 @@ fn too_small(turn: &Turn, query: &RouteQuery, fleet: &Fleet) -> Option<Vec<(Targ
 
 /// What is left to try when no model of `plan` answered: those that found the prompt too long (`attempts` has what they said), and
 /// else those that were left out for their windows, with a smaller prompt. `None` where length is not what it failed for.
-pub(super) fn again(
+pub(super) async fn again(
     turn: &mut Turn,
     prepared: &mut Prepared,
     plan: &Plan,
@@ -193,13 +195,13 @@ pub(super) fn again(
         let targets: Vec<Target> = refused.iter().map(|attempt| attempt.target.clone()).collect();
         (targets, window, format!("{} found it too long", last.target))
     } else {
-        let mut small = too_small(turn, &query, &turn.rooms.fleet())?;
+        let mut small = too_small(turn, &query, &turn.rooms.fleet()).await?;
         small.retain(|(target, _)| !attempts.iter().any(|attempt| attempt.target == *target));
         let window = small.iter().map(|(_, window)| *window).max()?;
         let targets = small.into_iter().filter(|(_, takes)| *takes == window).map(|(target, _)| target).collect();
         (targets, window, "no model with a larger window answered".to_owned())
     };
-    rebuild(turn, prepared, targets.first()?, window, &why).ok()?;
+    rebuild(turn, prepared, targets.first()?, window, &why).await.ok()?;
     let reason = format!("a shorter prompt; {why}");
     let order = targets.into_iter().map(|target| Planned { target, reason: reason.clone() }).collect();
     let request = turn.ask.request(prepared.context.messages.clone());
@@ -217,5 +219,8 @@ fn route_query(turn: &Turn, request: &Request, question: &str, history: &[Thread
     query.pinned.clone_from(&turn.ask.model);
     query.max_cost = turn.ask.max_cost;
     turn.scope.org().clone_into(&mut query.organisation);
+    query.policies = turn.policies.clone();
+    query.regions = turn.rooms.policies.regions.clone();
+    query.seed = router::stable_hash(turn.trace.turn_id.as_bytes());
     query
 }

@@ -1,6 +1,7 @@
 //! How large a prompt may be: the windows of the models, and what a server says when one was too large.
 
 use super::Turn;
+use super::policies::planned;
 use crate::router::{RouteQuery, Target};
 
 /// The most tokens of prompt that `target` takes, as the catalogue has it, with room left for the answer; `None` where nobody
@@ -25,17 +26,19 @@ pub(super) fn largest<'a>(
 }
 
 /// The model that a plan is likely to begin with. What the prompt will take is not known yet: `tokens` is a guess.
-pub(super) fn likely(turn: &Turn, query: &RouteQuery, tokens: u64) -> Option<Target> {
+pub(super) async fn likely(turn: &Turn, query: &RouteQuery, tokens: u64) -> Option<Target> {
     let rooms = &turn.rooms;
     if let ([only], None) = (&rooms.targets[..], &query.pinned) {
         return Some(only.clone());
     }
     let fleet = rooms.fleet();
-    let first = |input_tokens| {
-        let plan = rooms.router.plan(&RouteQuery { input_tokens, ..query.clone() }, &fleet).ok()?;
-        plan.order.into_iter().next().map(|planned| planned.target)
-    };
-    first(tokens).or_else(|| first(0)).or_else(|| rooms.targets.first().cloned())
+    for input_tokens in [tokens, 0] {
+        let plan = planned(turn, &RouteQuery { input_tokens, ..query.clone() }, &fleet).await;
+        if let Some(first) = plan.ok().and_then(|plan| plan.order.into_iter().next()) {
+            return Some(first.target);
+        }
+    }
+    rooms.targets.first().cloned()
 }
 
 /// Tokens for a prompt after one of `counted` tokens (by our count; `exact` or estimated) was refused with `message`: what the

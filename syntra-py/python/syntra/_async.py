@@ -88,6 +88,20 @@ class AsyncSyntra(Base):
         """Tells the router how good the answer of a turn was, from 0 (useless) to 1 (perfect), once; it learns from that."""
         await self._call("feedback", params(scope, turn_id=turn_id, score=score))
 
+    async def export_learned(self, scope: Scope) -> dict[str, Any] | None:
+        """What the router learned from the organisation's outcomes, without any text of a question; ``None`` when there is nothing."""
+        found: dict[str, Any] | None = (await self._call("export_learned", params(scope)))["learned"]
+        return found
+
+    async def import_learned(self, scope: Scope, learned: Mapping[str, Any]) -> None:
+        """Takes over what :meth:`export_learned` gave, in place of what was learned for the organisation."""
+        await self._call("import_learned", params(scope, learned=learned))
+
+    async def reset_learned(self, scope: Scope) -> bool:
+        """Forgets what the router learned for the organisation; whether there was something."""
+        forgotten: bool = await self._call("reset_learned", params(scope))
+        return forgotten
+
     async def complete(self, provider: str, request: Request) -> Response:
         """One request to one model, without memory, routing or fallback."""
         return response(await self._call("complete", params(provider=provider, request=request)))

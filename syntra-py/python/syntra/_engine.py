@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from . import _native
 from ._convert import encode
 from ._errors import Kept, from_json
-from ._host import Dispatcher
+from ._host import ROOMS, Dispatcher
 from ._options import Settings
 from ._types import ProviderConfig
 
@@ -63,8 +63,10 @@ def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], d
             continue
         if name == "providers":
             config[name] = [encode(p) if isinstance(p, ProviderConfig) else dispatcher.add_provider(p) for p in value]
-        elif name == "embedder":
-            config[name] = dispatcher.add_embedder(value)
+        elif name in ROOMS:
+            config[name] = dispatcher.add_room(name, value)
+        elif name == "organisation_policies":
+            config[name] = [{"organisation": org, "policy": encode(policy)} for org, policy in value.items()]
         else:
             config[name] = encode(value)
     return json.dumps(config)

@@ -14,6 +14,7 @@ from typing import Any, Protocol, Union, runtime_checkable
 
 from ._convert import decode, encode
 from ._errors import Kept, SyntraError
+from ._lent import ClockObject, ContextObject, RankerObject, RouterObject, memory_store, thread_store
 from ._types import Event, Request, Response
 
 Reply = Union[str, Response]
@@ -259,6 +260,20 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_BACKGROUND.after_fork)
 
 
+#: What stands for an object of each room, and how it is made.
+ROOMS: dict[str, Callable[[Any], Any]] = {
+    "embedder": _EmbedderObject,
+    "router": RouterObject,
+    "ranker": RankerObject,
+    "context_builder": ContextObject,
+    "memory_store": memory_store,
+    "thread_store": thread_store,
+    "clock": ClockObject,
+}
+#: The method by which such an object is known, where the stores' own check does not say it.
+_NEEDED = {"router": "plan", "ranker": "rank", "context_builder": "build", "clock": "now"}
+
+
 class Dispatcher:
     """What the engine calls when it wants something of a Python object. Runs on threads that may block."""
 
@@ -276,7 +291,7 @@ class Dispatcher:
         if not (streams or completes):
             raise TypeError(f"the provider {name!r} needs a method `complete` or `stream`")
         if name in self._objects:
-            raise ValueError(f"there are two providers named {name!r}")
+            raise ValueError(f"there are two objects named {name!r}")
         self._objects[name] = _ProviderObject(provider)
         resumes = bool(getattr(provider, "resumes", False))
         return {"host": name, "streams": streams, "resumes": resumes, "models": list(getattr(provider, "models", ()))}
@@ -286,8 +301,28 @@ class Dispatcher:
         for attribute in ("model", "dimensions", "embed"):
             if not hasattr(embedder, attribute):
                 raise TypeError(f"an embedder needs `{attribute}`; {type(embedder).__name__} has none")
-        self._objects["embedder"] = _EmbedderObject(embedder)
-        return {"host": "embedder", "model": embedder.model, "dimensions": embedder.dimensions}
+        self._objects["embedder:room"] = _EmbedderObject(embedder)
+        return {"host": "embedder:room", "model": embedder.model, "dimensions": embedder.dimensions}
+
+    def add_room(self, room: str, given: Any) -> dict[str, Any]:
+        """Registers the object for ``room`` (``router``, ``memory_store`` …) and returns what the engine has to know of it."""
+        if room == "embedder":
+            return self.add_embedder(given)
+        needed = _NEEDED.get(room)
+        if needed is not None and not callable(getattr(given, needed, None)):
+            raise TypeError(f"a {room} needs a method `{needed}`; {type(given).__name__} has none")
+        # A provider's name is the caller's to choose.
+        name = f"{room}:room"
+        made = self._objects[name] = ROOMS[room](given)
+        words: dict[str, Any] = {"host": name}
+        if room == "router":
+            words["observes"] = callable(getattr(given, "observe", None))
+        elif room == "ranker":
+            words["name"] = str(getattr(given, "name", type(given).__name__))
+            words["wants_topics"] = bool(getattr(given, "wants_topics", False))
+        elif room.endswith("_store"):
+            words["methods"] = made.has
+        return words
 
     def add_progress(self, report: Callable[[Any], Any]) -> str:
         """Registers a progress function; :meth:`remove` it when its call has ended."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from os import PathLike
 from typing import Any, Literal, TypedDict, Union
 
 from ._convert import decode, encode
 from ._host import Embedder, Provider, StreamingProvider
+from ._lent import Clock, ContextBuilder, MemoryStore, Ranker, Router, ThreadStore
 from ._types import (
     Breaker,
     Budget,
@@ -30,6 +32,7 @@ from ._types import (
     ResponseCacheOptions,
     RetryPolicy,
     Role,
+    RoutingPolicy,
     Scope,
     SemanticCacheOptions,
     Text,
@@ -51,6 +54,20 @@ class Settings(TypedDict, total=False):
     providers: Sequence[AnyProvider]
     #: An embedder of your own instead of the one in the package.
     embedder: Embedder | None
+    #: A router of your own, which is asked for each question.
+    router: Router | None
+    #: A ranker of recalled memories of your own.
+    ranker: Ranker | None
+    #: A context builder of your own.
+    context_builder: ContextBuilder | None
+    #: Keeps the memories instead of SQLite.
+    memory_store: MemoryStore | None
+    #: Keeps the threads instead of SQLite.
+    thread_store: ThreadStore | None
+    #: Tells the time instead of the machine's clock.
+    clock: Clock | None
+    #: Rows that are added to the catalogue of models and prices or correct it (see ``docs/catalogue.md``), or the path of a file of them.
+    catalogue: Sequence[Mapping[str, Any]] | str | PathLike[str] | None
     #: Looks for a llama.cpp and an Ollama server on this machine.
     discover_local_servers: bool
     #: Who speaks.
@@ -59,6 +76,12 @@ class Settings(TypedDict, total=False):
     budget: Budget | None
     #: What the router aims at, from the cheapest capable model (0) to the best (1). Default 0.5.
     quality: float | None
+    #: What is allowed and wanted of the choice of a model, for everybody: a strategy by name, lists, regions, a limit.
+    policy: RoutingPolicy | None
+    #: And beside that for single organisations, by name.
+    organisation_policies: Mapping[str, RoutingPolicy]
+    #: By provider, the regions in which it works on data, for the residency of a policy.
+    regions: Mapping[str, Sequence[str]]
     #: How often and how patiently models are called.
     retry_policy: RetryPolicy | None
     #: What happens when a stream fails after some of the answer was shown. Default ``"resume"``.
@@ -139,6 +162,8 @@ class AskOptions(TypedDict, total=False):
     extra: Mapping[str, Any]
     #: The most the call may cost, in dollars; dearer models are left out.
     max_cost_usd: float | None
+    #: What is allowed and wanted of the choice of a model for this question, beside what holds for all.
+    policy: RoutingPolicy | None
     #: Whether memory is recalled. Default ``True``.
     recall: bool
     #: Whether the exchange is remembered. Default ``True``.
@@ -157,7 +182,7 @@ class AskOptions(TypedDict, total=False):
 
 _PLAIN = frozenset(
     (
-        *("thread", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning"),
+        *("thread", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning", "policy"),
         *("recall", "remember", "recall_limit", "now", "recovery", "deadline", "cache"),
     )
 )

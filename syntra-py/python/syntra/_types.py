@@ -19,6 +19,9 @@ ReasoningEffort = Literal["none", "minimal", "low", "medium", "high"]
 #: an error (``resume``, the default) or a :class:`RestartEvent`, on which what was shown has to be cleared, and a new answer
 #: (``resume_or_restart``); or there is an error at once (``fail``).
 Recovery = Literal["resume", "resume_or_restart", "fail"]
+#: How the models that can answer are put in order: expected quality against cost and latency (``balanced``, the default), by one of these alone,
+#: in turns, drawn by weight, or from the cheapest up as far as an answer is no good (``ladder``).
+RoutingStrategy = Literal["balanced", "cheapest", "fastest", "best", "round_robin", "weighted", "ladder"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +168,11 @@ class Message:
     def user(cls, *parts: str | Part, name: str | None = None) -> Message:
         """A user's message; strings are text."""
         return cls("user", [Text(p) if isinstance(p, str) else p for p in parts], name)
+
+    @classmethod
+    def system(cls, text: str) -> Message:
+        """Instructions."""
+        return cls("system", [Text(text)])
 
     @classmethod
     def assistant(cls, *parts: str | Part) -> Message:
@@ -458,6 +466,8 @@ class Plan:
     candidates: list[CandidateReport]
     intent: str
     confidence: float
+    #: How the candidates were put in order.
+    strategy: RoutingStrategy = "balanced"
     explanation: str = ""
 
     def explain(self) -> str:
@@ -860,6 +870,41 @@ class RetryPolicy:
     backoff: float | None = None
     #: The longest wait in seconds that is accepted, also when a server asks for a longer one.
     max_wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingPolicy:
+    """What is allowed and wanted of the choice of a model: for everybody, an organisation or one question. What any of these forbids
+    is forbidden; of the rest the more particular one decides.
+
+    A pattern names models: ``provider/model``, with ``*`` for any run of characters; one without ``/`` names a whole provider."""
+
+    #: How the models that can answer are put in order.
+    strategy: RoutingStrategy | None = None
+    #: Between the cheapest (0) and the best (1), for ``"balanced"``.
+    quality: float | None = None
+    #: Patterns of the models that may be called; empty for all.
+    allow: Sequence[str] = ()
+    #: Patterns of the models that may not be called.
+    deny: Sequence[str] = ()
+    #: Regions in which the data may be worked on, see the setting ``regions``; empty for all.
+    residency: Sequence[str] = ()
+    #: The most that one call may cost, in dollars.
+    max_cost_usd: float | None = None
+    #: By pattern, how often a model is drawn by ``"weighted"``; 1 for those that none names.
+    weights: Mapping[str, float] = field(default_factory=dict)
+    #: Whether an answer that is refused, empty or against its JSON schema is asked of a stronger model. It is by default.
+    escalate: bool | None = None
+
+    def _to_json(self) -> dict[str, Any]:
+        out: dict[str, Any] = {"allow": list(self.allow), "deny": list(self.deny), "residency": list(self.residency)}
+        out["weights"] = dict(self.weights)
+        for name in ("strategy", "quality", "escalate"):
+            if getattr(self, name) is not None:
+                out[name] = getattr(self, name)
+        if self.max_cost_usd is not None:
+            out["max_cost"] = round(self.max_cost_usd * 1e9)
+        return out
 
 
 @dataclass(frozen=True, slots=True)

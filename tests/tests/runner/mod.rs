@@ -107,6 +107,15 @@ fn open(case: &Case, mock: &Mock, data: &std::path::Path) -> syntra_core::Result
         persona = text("instructions").map_or(persona.clone(), |t| persona.with_instructions(t));
         builder = builder.persona(persona);
     }
+    if let Some(policy) = &setup.policy {
+        builder = builder.policy(words::policy(policy)?);
+    }
+    for (organisation, policy) in &setup.organisation_policies {
+        builder = builder.organisation_policy(organisation.as_str(), words::policy(policy)?);
+    }
+    for (provider, regions) in &setup.regions {
+        builder = regions.iter().fold(builder, |builder, region| builder.region(provider.as_str(), region.as_str()));
+    }
     if let Some(words) = &setup.retry_policy {
         let mut policy = RetryPolicy::default();
         policy.max_attempts = number(words, "max_attempts", policy.max_attempts);
@@ -252,6 +261,12 @@ async fn take(syntra: &Syntra, step: &Step, with: &Value) -> Outcome {
             syntra.feedback(&scope, text("turn_id"), with["score"].as_f64().unwrap_or(f64::NAN) as f32).await?;
             Value::Null
         }
+        "export_learned" => json!({"learned": syntra.export_learned(&scope)}),
+        "import_learned" => {
+            syntra.import_learned(&scope, &with["learned"]).await?;
+            Value::Null
+        }
+        "reset_learned" => json!(syntra.reset_learned(&scope).await?),
         "complete" => json!(syntra.complete(text("provider"), &words::read(&with["request"])?).await?),
         "remember" => json!(syntra.remember(&scope, words::memories(&with["items"])?).await?),
         "recall" => json!(syntra.recall(&scope, words::recall(with)?).await?),

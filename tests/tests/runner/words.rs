@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::path::Path;
 use syntra_core::memory::{MemoryPatch, MemoryType, NewMemory, Page, RecallRequest};
+use syntra_core::router::RoutingPolicy;
 use syntra_core::search::Filter;
 use syntra_core::{Ask, Error, Image, Message, NanoDollars, Part, Result, Role, Scope, Timestamp, ToolResult};
 use syntra_tests::cases::Step;
@@ -48,6 +49,7 @@ pub(crate) fn ask(with: &Value) -> Result<Ask> {
             "remember" => ask.remember = read(value)?,
             "recall_limit" => ask.recall_limit = read(value)?,
             "now" => ask.now = Some(read(value)?),
+            "policy" => ask.policy = Some(policy(value)?),
             "cache" => ask.cache = value.as_bool(),
             "recovery" => ask.recovery = Some(read(value)?),
             "deadline" => ask.deadline = value.as_f64().map(std::time::Duration::from_secs_f64),
@@ -68,6 +70,15 @@ pub(crate) fn ask(with: &Value) -> Result<Ask> {
         }
     }
     Ok(ask)
+}
+
+/// A policy; its limit is in dollars, as in Python and Node.
+pub(crate) fn policy(value: &Value) -> Result<RoutingPolicy> {
+    let mut value = value.clone();
+    let limit = value.as_object_mut().and_then(|fields| fields.remove("max_cost_usd"));
+    let mut policy: RoutingPolicy = read(&value)?;
+    policy.max_cost = limit.and_then(|usd| usd.as_f64()).and_then(NanoDollars::from_usd);
+    Ok(policy)
 }
 
 pub(crate) fn memories(items: &Value) -> Result<Vec<NewMemory>> {

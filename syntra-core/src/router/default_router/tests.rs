@@ -15,21 +15,21 @@ impl Clock for Fixed {
     }
 }
 
-fn router(quality: f32) -> DefaultRouter {
+pub(super) fn router(quality: f32) -> DefaultRouter {
     DefaultRouter::new(Catalogue::builtin(), RouterPreferences::quality(quality).unwrap(), Arc::new(Fixed))
 }
 
-fn fleet(names: &[&str]) -> Fleet {
+pub(super) fn fleet(names: &[&str]) -> Fleet {
     let up = || TargetHealth { available: true, ..TargetHealth::default() };
     Fleet { targets: names.iter().map(|name| (target(name), up())).collect() }
 }
 
-fn target(name: &str) -> Target {
+pub(super) fn target(name: &str) -> Target {
     let (provider, model) = name.split_once('/').unwrap();
     Target::new(provider, model)
 }
 
-fn names(plan: &Plan) -> Vec<String> {
+pub(super) fn names(plan: &Plan) -> Vec<String> {
     plan.order.iter().map(|p| p.target.to_string()).collect()
 }
 
@@ -37,7 +37,7 @@ fn first(quality: f32, query: &RouteQuery, models: &[&str]) -> String {
     names(&router(quality).plan(query, &fleet(models)).unwrap()).swap_remove(0)
 }
 
-fn query(intent: Intent) -> RouteQuery {
+pub(super) fn query(intent: Intent) -> RouteQuery {
     RouteQuery { input_tokens: 500, ..RouteQuery::new("a question", intent) }
 }
 

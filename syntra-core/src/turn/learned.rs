@@ -16,7 +16,7 @@ const MAX_BYTES: u64 = 64 << 20;
 
 /// The files, or none where everything is kept in memory.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LearnedFiles(Option<Arc<(PathBuf, Mutex<()>)>>);
+pub(crate) struct LearnedFiles(Option<Arc<(PathBuf, Mutex<()>)>>);
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
@@ -24,9 +24,9 @@ struct Kept {
     learned: serde_json::Value,
 }
 
-/// FNV-1a: it finds damage, not forgery.
+/// It finds damage, not forgery.
 fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
+    crate::router::stable_hash(bytes)
 }
 
 fn failed(path: &Path, why: impl std::fmt::Display) -> Error {
@@ -35,7 +35,7 @@ fn failed(path: &Path, why: impl std::fmt::Display) -> Error {
 
 impl LearnedFiles {
     /// The files under `data_dir`, with what is in them told to `router`.
-    pub(super) fn open(data_dir: Option<&Path>, router: &dyn Router) -> Result<Self> {
+    pub(crate) fn open(data_dir: Option<&Path>, router: &dyn Router) -> Result<Self> {
         let Some(dir) = data_dir.map(|dir| dir.join(FOLDER)) else { return Ok(Self(None)) };
         let entries = match std::fs::read_dir(&dir) {
             Ok(entries) => entries,
@@ -64,7 +64,7 @@ impl LearnedFiles {
     }
 
     /// Writes what `router` learned for `organisation`; when it returns it is on the disk.
-    pub(super) async fn save(&self, router: Arc<dyn Router>, organisation: &str) -> Result<()> {
+    pub(crate) async fn save(&self, router: Arc<dyn Router>, organisation: &str) -> Result<()> {
         let Some(place) = self.0.clone() else { return Ok(()) };
         let organisation = organisation.to_owned();
         let job = move || {
@@ -79,6 +79,29 @@ impl LearnedFiles {
         let done = tokio::task::spawn_blocking(job).await;
         done.unwrap_or_else(|e| Err(Error::new(ErrorKind::Storage, format!("what was learned was not written: {e}"))))
     }
+
+    /// Forgets what `router` learned for `organisation`, on the disk too; whether there was something.
+    pub(crate) async fn erase(&self, router: Arc<dyn Router>, organisation: &str) -> Result<bool> {
+        let organisation = organisation.to_owned();
+        let Some(place) = self.0.clone() else { return Ok(router.reset_learned(&organisation)) };
+        let job = move || {
+            let (dir, one) = &*place;
+            let _one = one.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = router.reset_learned(&organisation);
+            let path = path_of(dir, &organisation);
+            match std::fs::remove_file(&path) {
+                Ok(()) => Ok(true),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(known),
+                Err(e) => Err(failed(&path, e)),
+            }
+        };
+        let done = tokio::task::spawn_blocking(job).await;
+        done.unwrap_or_else(|e| Err(Error::new(ErrorKind::Storage, format!("what was learned was not erased: {e}"))))
+    }
+}
+
+fn path_of(dir: &Path, organisation: &str) -> PathBuf {
+    dir.join(format!("{:016x}.json", checksum(organisation.as_bytes())))
 }
 
 fn read(path: &Path) -> Result<Kept> {
@@ -94,7 +117,7 @@ fn read(path: &Path) -> Result<Kept> {
 
 /// Beside the file, flushed, then in its place: a crash leaves the old one or the new one.
 fn write(dir: &Path, kept: &Kept) -> Result<()> {
-    let path = dir.join(format!("{:016x}.json", checksum(kept.organisation.as_bytes())));
+    let path = path_of(dir, &kept.organisation);
     let json = serde_json::to_string(kept).map_err(|e| failed(&path, e))?;
     let beside = path.with_extension("new");
     let written = || {
@@ -131,6 +154,7 @@ mod tests {
         first.observe(&outcome);
         files.save(first.clone(), "acme").await.unwrap();
         files.save(first.clone(), "nobody").await.unwrap();
+        assert!(!files.erase(first.clone(), "nobody").await.unwrap());
 
         let second = router();
         LearnedFiles::open(Some(dir.path()), &*second).unwrap();
@@ -142,6 +166,8 @@ mod tests {
         std::fs::write(&path, damaged).unwrap();
         let error = LearnedFiles::open(Some(dir.path()), &*router()).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Storage, Some("corrupt")));
+        assert!(files.erase(first.clone(), "acme").await.unwrap());
+        assert!(first.export_learned("acme").is_none() && !path.exists());
         // In memory there is nothing to read or write.
         LearnedFiles::open(None, &*router()).unwrap().save(first, "acme").await.unwrap();
     }
