@@ -13,7 +13,7 @@ use crate::exec::KeyReport;
 use crate::memory::{
     Erased, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Recall, RecallRequest, Remembered,
 };
-use crate::router::{BreakerState, Plan, Target};
+use crate::router::{BreakerState, ExperimentReport, Plan, Target};
 use crate::search::Filter;
 use crate::thread::{NewThreadMessage, Thread, ThreadMessage};
 use crate::turn::{Answer, Ask, Rooms, Trace, Turn, TurnStream};
@@ -126,7 +126,7 @@ impl Syntra {
     /// has its score already; [`ErrorKind::Storage`] when what was learned could not be written, though it is known until the end.
     pub async fn feedback(&self, scope: &Scope, turn_id: &str, score: f32) -> Result<()> {
         self.rooms.feedback(scope, turn_id, score)?;
-        self.rooms.learned.save(self.rooms.router.clone(), scope.org()).await
+        self.rooms.learned.save(scope.org()).await
     }
 
     /// What the router learned from the outcomes of the scope's organisation, as JSON without any text of a question, for another
@@ -143,7 +143,7 @@ impl Syntra {
     /// host's own that does not learn; [`ErrorKind::Storage`] when it could not be written.
     pub async fn import_learned(&self, scope: &Scope, learned: &Value) -> Result<()> {
         self.rooms.router.import_learned(scope.org(), learned)?;
-        self.rooms.learned.save(self.rooms.router.clone(), scope.org()).await
+        self.rooms.learned.save(scope.org()).await
     }
 
     /// Forgets what the router learned for the scope's organisation, in the data directory too; whether there was something.
@@ -151,7 +151,13 @@ impl Syntra {
     /// # Errors
     /// [`ErrorKind::Storage`] when the file could not be removed.
     pub async fn reset_learned(&self, scope: &Scope) -> Result<bool> {
-        self.rooms.learned.erase(self.rooms.router.clone(), scope.org()).await
+        self.rooms.learned.forget(scope.org()).await
+    }
+
+    /// What came of each experiment for the scope's organisation: by arm the turns, the scores of [`Syntra::feedback`], what went wrong, cost and
+    /// time to the first token, with intervals that hold however often this is called.
+    pub fn experiments(&self, scope: &Scope) -> Vec<ExperimentReport> {
+        self.rooms.experiments.report(scope.org())
     }
 
     /// Remembers `items` in order, all or none.

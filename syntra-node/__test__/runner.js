@@ -100,6 +100,7 @@ async function call(syntra, action, scope, given) {
     }
     case 'trace': return syntra.trace(scope, turnId)
     case 'feedback': return syntra.feedback(scope, turnId, options.score)
+    case 'experiments': return syntra.experiments(scope)
     case 'export_learned': return { learned: await syntra.exportLearned(scope) }
     case 'import_learned': return syntra.importLearned(scope, options.learned)
     case 'reset_learned': return syntra.resetLearned(scope)

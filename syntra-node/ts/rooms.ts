@@ -36,6 +36,8 @@ export interface RouteOutcome {
   totalMs: number
   cost?: number
   score?: number
+  /** What the answer came to without anybody saying it: `fine`, `refused`, `empty`, `malformed`, `asked_again`. */
+  sign?: string
   question: string
   inputTokens: number
   organisation: string

@@ -7,7 +7,7 @@ import { ROOM_NAMES } from './lent'
 import { native, type NativeEngine } from './native'
 import { TurnStream } from './stream'
 import type {
-  Abortable, Answer, AskOptions, DocumentStats, Erased, Filter, Health, IndexReport, Memory, MemoryOptions, MemoryPatch, MemoryStats, Message,
+  Abortable, Answer, AskOptions, DocumentStats, Erased, ExperimentReport, Filter, Health, IndexReport, Memory, MemoryOptions, MemoryPatch, MemoryStats, Message,
   NewMemory, Page, Plan, Progress, Provider, ProviderConfig, Recall, Remembered, Request, Response, RoutingPolicy, Scope, Strategy, SyntraOptions, Target,
   Thread, ThreadMessage, TokenCount, Trace,
 } from './types'
@@ -86,13 +86,19 @@ export class Syntra {
 
   static async #make(options: SyntraOptions, fromEnv: boolean): Promise<Syntra> {
     const host = new Host()
-    const { providers, embedder, catalogue, policy, organisationPolicies, ...rest } = options
+    const { providers, embedder, catalogue, policy, organisationPolicies, experiments, ...rest } = options
     const plain: { [key: string]: unknown } = { ...rest }
     for (const room of ROOM_NAMES) delete plain[room]
     const config = toEngine(plain) as { [key: string]: unknown }
     config['from_env'] = fromEnv
     if (providers !== undefined) {
       config['providers'] = providers.map((p) => (isServer(p) ? toEngine(p) : host.addProvider(p)))
+    }
+    if (experiments !== undefined) {
+      config['experiments'] = experiments.map(({ arms, ...experiment }) => ({
+        ...(toEngine(experiment) as object),
+        arms: arms.map(({ policy: own, ...arm }) => ({ ...arm, ...(own && { policy: policyWords(own) }) })),
+      }))
     }
     if (policy !== undefined) config['policy'] = policyWords(policy)
     if (organisationPolicies !== undefined) {
@@ -157,6 +163,11 @@ export class Syntra {
   /** Tells the router how good the answer of a turn was, from 0 (useless) to 1 (perfect), once; it learns from that. */
   async feedback(scope: Scope, turnId: string, score: number): Promise<void> {
     await this.#call('feedback', { scope, turnId, score })
+  }
+
+  /** What came of each experiment for the organisation, with intervals that hold however often this is called. */
+  async experiments(scope: Scope): Promise<ExperimentReport[]> {
+    return (await this.#call('experiments', { scope })) as ExperimentReport[]
   }
 
   /** What the router learned from the organisation's outcomes, without any text of a question; `undefined` when there is nothing. */

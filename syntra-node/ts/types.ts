@@ -184,6 +184,8 @@ export interface Plan {
   confidence: number
   /** How the candidates were put in order. */
   strategy: RoutingStrategy
+  /** The arms of experiments that it was made for. */
+  experiments: ExperimentArm[]
   explanation: string
 }
 
@@ -266,6 +268,8 @@ export interface Trace {
   counter?: [name: string, exact: boolean]
   plan?: Omit<Plan, 'explanation'>
   attempts: AttemptRecord[]
+  /** Answers that were no good, and who was asked instead. */
+  escalations: Escalation[]
   usage: Usage
   cost?: number
   degraded: boolean
@@ -486,6 +490,45 @@ export interface RoutingPolicy {
   escalate?: boolean
 }
 
+/** The arm of an experiment that a turn was in; `diverted` where the user's own was ended by a guard-rail, and this is the first. */
+export interface ExperimentArm { experiment: string; arm: string; diverted: boolean }
+/** A turn that went on to a stronger model; `why` is `refused`, `empty` or `malformed`. */
+export interface Escalation { from: Target; to: Target; why: string }
+/** One way to choose a model, for a share of the users: its `weight` (default 1) against the sum over all arms. */
+export interface Arm { name: string; weight?: number; policy?: RoutingPolicy }
+/** A named experiment; each user is in one arm and stays there. The first is the one that the others are compared with. */
+export interface Experiment {
+  name: string
+  arms: Arm[]
+  /** What the arms but the first must keep to; one whose interval lies wholly beyond a limit is ended, and its users go to the first. */
+  guardRails?: { minScore?: number; maxBadRate?: number; maxCostUsd?: number; maxFirstTokenMs?: number }
+  /** The chance, over all time, that a difference which is reported is one. Default 0.95. */
+  confidence?: number
+}
+/** A mean of `count` numbers, and between which limits the true one lies, however often it is looked at. */
+export interface Estimate { count: number; mean?: number; low?: number; high?: number }
+/** What came of one arm. */
+export interface ArmReport {
+  name: string
+  /** Its share of the users, 0 to 1. */
+  share: number
+  turns: number
+  /** The mean of the scores that were given. */
+  score: Estimate
+  /** The share of turns that went wrong. */
+  badRate: Estimate
+  costUsd: Estimate
+  firstTokenMs: Estimate
+  /** By how much its score differs from the first arm's, at the least and at the most. */
+  scoreDifference?: [number, number]
+  /** Whether it is better or worse than the first arm for sure; absent while that cannot be said. */
+  better?: boolean
+  /** The guard-rail that ended it, in words. */
+  ended?: string
+}
+/** What came of an experiment; the arm that the others are compared with first. */
+export interface ExperimentReport { name: string; confidence: number; arms: ArmReport[] }
+
 /** A model server: one that is known by `name` (`openai`, `anthropic`, `gemini`, …), or any other at `baseUrl`. */
 export interface ProviderConfig {
   name: string
@@ -622,6 +665,8 @@ export interface SyntraOptions {
   policy?: RoutingPolicy
   /** And beside that for single organisations, by name. */
   organisationPolicies?: { [organisation: string]: RoutingPolicy }
+  /** Ways to choose a model that are compared, each for its share of the users; see `experiments()`. */
+  experiments?: Experiment[]
   /** By provider, the regions in which it works on data, for the residency of a policy. */
   regions?: { [provider: string]: string[] }
   retryPolicy?: RetryPolicy

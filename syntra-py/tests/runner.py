@@ -94,12 +94,20 @@ def settings(case: dict[str, Any], base_url: Callable[[str], str]) -> dict[str, 
         out["policy"] = syntra.RoutingPolicy(**setup["policy"])
     if "organisation_policies" in setup:
         out["organisation_policies"] = {org: syntra.RoutingPolicy(**own) for org, own in setup["organisation_policies"].items()}
+    if "experiments" in setup:
+        out["experiments"] = [experiment(given) for given in setup["experiments"]]
     if "regions" in setup:
         out["regions"] = setup["regions"]
     for name in ("extractive_fallback", "history_messages", "recovery", "deadline", "thinking"):
         if name in setup:
             out[name] = setup[name]
     return out
+
+
+def experiment(given: dict[str, Any]) -> syntra.Experiment:
+    arms = [syntra.Arm(a["name"], a.get("weight", 1), syntra.RoutingPolicy(**a["policy"]) if "policy" in a else None) for a in given["arms"]]
+    rails = syntra.GuardRails(**given["guard_rails"]) if "guard_rails" in given else None
+    return syntra.Experiment(given["name"], arms, rails)
 
 
 def arguments(action: str, step: dict[str, Any], given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -51,6 +51,8 @@ pub struct Setup {
     pub policy: Option<Value>,
     /// And for single organisations.
     pub organisation_policies: HashMap<String, Value>,
+    /// Experiments.
+    pub experiments: Vec<Value>,
     /// By provider, where it works on data.
     pub regions: HashMap<String, Vec<String>>,
     /// Retry policy.

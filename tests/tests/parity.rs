@@ -96,6 +96,7 @@ fn every_kind_of_error_is_listed() {
 const RESULTS: &[(&str, &str)] = &[
     ("Answer", "turn/ask.rs"),
     ("Answered", "chat/event.rs"),
+    ("ArmReport", "router/experiments/report.rs"),
     ("AttemptRecord", "exec/attempt.rs"),
     ("Budget", "context/mod.rs"),
     ("CandidateReport", "router/types.rs"),
@@ -104,6 +105,10 @@ const RESULTS: &[(&str, &str)] = &[
     ("DocumentStats", "documents/index.rs"),
     ("Dropped", "context/mod.rs"),
     ("EntityFact", "search/mod.rs"),
+    ("Escalation", "turn/escalate.rs"),
+    ("Estimate", "router/experiments/interval.rs"),
+    ("ExperimentArm", "router/experiments/mod.rs"),
+    ("ExperimentReport", "router/experiments/report.rs"),
     ("Erased", "memory/types.rs"),
     ("Health", "syntra.rs"),
     ("HedgePolicy", "exec/hedge.rs"),

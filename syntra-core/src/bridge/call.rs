@@ -29,6 +29,7 @@ pub const METHODS: &[&str] = &[
     "document_stats",
     "embed",
     "erase",
+    "experiments",
     "export_learned",
     "feedback",
     "forget",
@@ -88,6 +89,10 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
             let p: Feedback = read(method, params)?;
             syntra.feedback(&p.scope, &p.turn_id, p.score).await?;
             Ok("null".into())
+        }
+        "experiments" => {
+            let p: Scoped = read(method, params)?;
+            text(&syntra.experiments(&p.scope))
         }
         "export_learned" => {
             let p: Scoped = read(method, params)?;

@@ -10,7 +10,7 @@ use crate::context::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{HedgePolicy, Recovery, RetryPolicy};
 use crate::provider::{self, HttpProvider, servers};
-use crate::router::{Catalogue, RouterPreferences, RoutingPolicy};
+use crate::router::{Catalogue, Experiment, RouterPreferences, RoutingPolicy};
 use crate::syntra::SyntraBuilder;
 use crate::transport::{HttpClient, Secret};
 use serde::Deserialize;
@@ -55,6 +55,7 @@ struct Config {
     policy: Option<RoutingPolicy>,
     /// And for single organisations.
     organisation_policies: Vec<OrganisationPolicy>,
+    experiments: Vec<Experiment>,
     /// By provider, where it works on data.
     regions: BTreeMap<String, Vec<String>>,
     retry_policy: Option<RetryWords>,
@@ -308,6 +309,7 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
     for OrganisationPolicy { organisation, policy } in config.organisation_policies {
         builder = builder.organisation_policy(organisation, policy);
     }
+    builder = config.experiments.into_iter().fold(builder, SyntraBuilder::experiment);
     for (provider, regions) in config.regions {
         builder = regions.into_iter().fold(builder, |builder, region| builder.region(provider.as_str(), region));
     }

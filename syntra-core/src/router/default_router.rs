@@ -9,13 +9,13 @@ use super::learning::{Learner, Scored, View};
 use super::near::near_misses;
 use super::{
     CandidateReport, Catalogue, Fleet, Intent, ModelInfo, Plan, Planned, RouteOutcome, RouteQuery, Router,
-    RoutingStrategy, Standing, Target, TargetHealth, WebSearch, fnv, predicted_output_tokens, stable_hash,
+    RoutingStrategy, Standing, Target, TargetHealth, WebSearch, fnv, predicted_output_tokens, stable_hash, uniform,
 };
 use crate::chat::NanoDollars;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 pub(super) use candidate::Dollars;
-use candidate::{Candidate, Drawbacks, alternate, ladder, uniform};
+use candidate::{Candidate, Drawbacks, alternate, ladder};
 use jiff::tz::TimeZone;
 use rounds::Rounds;
 use std::borrow::Cow;
@@ -209,8 +209,10 @@ impl Router for DefaultRouter {
     }
 
     fn observe(&self, outcome: &RouteOutcome) {
-        if outcome.score.is_none() {
-            self.rounds.called(&outcome.target);
+        match outcome.sign {
+            Some(sign) => self.learner.sign(&outcome.organisation, &outcome.target, sign),
+            None if outcome.score.is_none() => self.rounds.called(&outcome.target),
+            None => {}
         }
         let Some(score) = outcome.score.filter(|score| (0.0..=1.0).contains(score)) else { return };
         let info = self.info(&outcome.target);
@@ -281,10 +283,10 @@ impl DefaultRouter {
                 continue;
             }
             let (mut quality, _) = info.expected_quality(query.intent);
-            let (mut hope, mut outcomes, mut cost) = (0.0, 0.0, cost);
+            let (mut hope, mut outcomes, mut signs, mut cost) = (0.0, 0.0, 0.0, cost);
             if let Some(learned) = learned {
                 let expected = learned.of(target, quality, cost.map(NanoDollars::usd));
-                (quality, hope, outcomes) = (expected.quality, expected.hope, expected.outcomes);
+                (quality, hope, outcomes, signs) = (expected.quality, expected.hope, expected.outcomes, expected.signs);
                 cost = cost.map(|cost| NanoDollars::from_usd(cost.usd() * expected.cost_factor).unwrap_or(cost));
             }
             let needed = query.input_tokens.saturating_add(query.output_tokens);
@@ -300,8 +302,20 @@ impl DefaultRouter {
             };
             let hash = fnv(fnv(text_hash, target.provider.as_bytes()), target.model.as_bytes());
             let seconds = health.first_token.map_or(guess_s, |t| t.as_secs_f64());
-            let mut candidate =
-                Candidate { target, info, health, cost, quality, hope, outcomes, seconds, drawbacks, score: 0.0, hash };
+            let mut candidate = Candidate {
+                target,
+                info,
+                health,
+                cost,
+                quality,
+                hope,
+                outcomes,
+                signs,
+                seconds,
+                drawbacks,
+                score: 0.0,
+                hash,
+            };
             candidate.score = self.score(query, &candidate, stakes);
             ranked.push(candidate);
         }

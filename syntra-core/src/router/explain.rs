@@ -16,6 +16,10 @@ impl Plan {
         if self.strategy != RoutingStrategy::default() {
             let _ = write!(out, ", {}", self.strategy.as_str());
         }
+        for experiment in &self.experiments {
+            let diverted = if experiment.diverted { " (its own was ended)" } else { "" };
+            let _ = write!(out, ", experiment {}: {}{diverted}", experiment.experiment, experiment.arm);
+        }
         out.push('\n');
         let _ =
             writeln!(out, " #  {:<width$}  {:>10}  {:>11}  {:>7}  why", "model", "est. cost", "first token", "window");

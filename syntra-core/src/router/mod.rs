@@ -5,6 +5,7 @@
 mod catalogue;
 mod constraints;
 mod default_router;
+mod experiments;
 mod explain;
 mod health;
 mod intent;
@@ -16,12 +17,14 @@ mod types;
 
 pub use catalogue::{Catalogue, ModelInfo, QualityPrior, WebSearch, cost};
 pub use default_router::{DefaultRouter, RouterPreferences};
+pub use experiments::{Arm, ArmReport, Estimate, Experiment, ExperimentArm, ExperimentReport, GuardRails};
+pub(crate) use experiments::{Experiments, TurnResult};
 pub use health::{BreakerState, Closed, FleetHealth, HealthGuard, HealthOptions, KeyHealth};
 pub use intent::{IntentGuess, classify, needs_of, predicted_output_tokens};
 pub use policy::{Policies, RoutingPolicy, RoutingStrategy};
 pub use price::{Price, Rates, Tier, TokenPrice};
 pub use types::{
-    CandidateReport, Fleet, Intent, Needs, Plan, Planned, Regions, RouteOutcome, RouteQuery, Standing, Target,
+    CandidateReport, Fleet, Intent, Needs, Plan, Planned, Regions, RouteOutcome, RouteQuery, Sign, Standing, Target,
     TargetHealth,
 };
 
@@ -36,6 +39,13 @@ pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
 
 fn fnv(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// A number between 0 and 1 from a hash: SplitMix64's finaliser, whose bits are as good as any.
+fn uniform(hash: u64) -> f64 {
+    let z = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (((z ^ (z >> 31)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
 /// Chooses models.

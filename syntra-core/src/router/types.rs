@@ -1,6 +1,6 @@
 //! The words of routing.
 
-use super::{Policies, RoutingStrategy};
+use super::{ExperimentArm, Policies, RoutingStrategy};
 use crate::chat::NanoDollars;
 use crate::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
@@ -266,12 +266,44 @@ pub struct Plan {
     pub confidence: f32,
     /// How the candidates were put in order.
     pub strategy: RoutingStrategy,
+    /// The arms of experiments that it was made for.
+    pub experiments: Vec<ExperimentArm>,
 }
 
 impl Plan {
     /// A plan that tries `order`, for routers of a host's own.
     pub fn new(order: Vec<Planned>, candidates: Vec<CandidateReport>, intent: Intent, confidence: f32) -> Self {
-        Self { order, candidates, intent, confidence, strategy: RoutingStrategy::default() }
+        Self { order, candidates, intent, confidence, strategy: RoutingStrategy::default(), experiments: Vec::new() }
+    }
+}
+
+/// What an answer came to, as far as that shows without anybody saying it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Sign {
+    /// Nothing is wrong that can be seen.
+    Fine,
+    /// The model declined, or a filter of its provider stopped it.
+    Refused,
+    /// It said nothing.
+    Empty,
+    /// It is not the JSON that was asked for.
+    Malformed,
+    /// The same was asked again.
+    AskedAgain,
+}
+
+impl Sign {
+    /// Its name in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::Refused => "refused",
+            Self::Empty => "empty",
+            Self::Malformed => "malformed",
+            Self::AskedAgain => "asked again",
+        }
     }
 }
 
@@ -291,8 +323,10 @@ pub struct RouteOutcome {
     pub total: Duration,
     /// What it cost.
     pub cost: Option<NanoDollars>,
-    /// How good the answer was, 0 to 1, where somebody said so. Only such outcomes are learned from.
+    /// How good the answer was, 0 to 1, where somebody said so.
     pub score: Option<f32>,
+    /// What the answer came to without anybody saying it: weighs less than a score. An outcome with neither is learned nothing from.
+    pub sign: Option<Sign>,
     /// The question, for what is learned of questions like it.
     pub question: String,
     /// Tokens of the whole prompt.
@@ -312,6 +346,7 @@ impl RouteOutcome {
             total,
             cost: None,
             score: None,
+            sign: None,
             question: String::new(),
             input_tokens: 0,
             organisation: String::new(),

@@ -11,7 +11,9 @@ use crate::exec::{
 };
 use crate::memory::{Memories, MemoryStore, SqliteMemoryStore};
 use crate::provider::{self, Provider};
-use crate::router::{Catalogue, DefaultRouter, HealthOptions, Router, RouterPreferences, RoutingPolicy, Target};
+use crate::router::{
+    Catalogue, DefaultRouter, Experiment, Experiments, HealthOptions, Router, RouterPreferences, RoutingPolicy, Target,
+};
 use crate::search::{DefaultRanker, HybridRanker};
 use crate::storage::Database;
 use crate::thread::{SqliteThreadStore, ThreadStore};
@@ -42,6 +44,7 @@ pub struct SyntraBuilder {
     router: Option<Arc<dyn Router>>,
     preferences: RouterPreferences,
     policies: HostPolicies,
+    experiments: Vec<Experiment>,
     catalogue: Option<Catalogue>,
     context: Arc<dyn ContextBuilder>,
     persona: Persona,
@@ -83,6 +86,7 @@ impl SyntraBuilder {
             router: None,
             preferences: RouterPreferences::default(),
             policies: HostPolicies::default(),
+            experiments: Vec::new(),
             catalogue: None,
             context: Arc::new(DefaultContextBuilder::default()),
             persona: Persona::default(),
@@ -244,6 +248,12 @@ impl SyntraBuilder {
     /// Sets what is allowed and wanted beside that for one organisation.
     pub fn organisation_policy(mut self, organisation: impl Into<String>, policy: RoutingPolicy) -> Self {
         self.policies.by_organisation.insert(organisation.into(), Arc::new(policy));
+        self
+    }
+
+    /// Adds an experiment: each user is in one of its arms and stays there, and [`Syntra::experiments`] says what came of it.
+    pub fn experiment(mut self, experiment: Experiment) -> Self {
+        self.experiments.push(experiment);
         self
     }
 
@@ -423,7 +433,8 @@ impl SyntraBuilder {
             .router
             .unwrap_or_else(|| Arc::new(DefaultRouter::new(catalogue.clone(), self.preferences, self.clock.clone())));
         drop(seen);
-        let learned = LearnedFiles::open(self.data_dir.as_deref(), &*router)?;
+        let experiments = Arc::new(Experiments::new(self.experiments)?);
+        let learned = LearnedFiles::open(self.data_dir.as_deref(), router.clone(), experiments.clone())?;
         for limits in self.admission.pacing.values().chain([&self.admission.default_pacing]) {
             limits.check()?;
         }
@@ -448,6 +459,7 @@ impl SyntraBuilder {
             router,
             learned,
             policies: self.policies,
+            experiments,
             context: self.context,
             persona: self.persona,
             budget: self.budget,

@@ -1,5 +1,7 @@
 //! Answering: the models of the plan, or memory itself.
 
+use super::escalate::{Hold, escalate};
+use super::feedback::{asked_again, signs};
 use super::plan::{NONE_ANSWERS, again};
 use super::{Outcome, Prepared, Turn, extractive, snippet, stream};
 use crate::chat::{Citation, Event, FinishReason, Request, Usage};
@@ -23,17 +25,21 @@ pub(super) async fn answer(
     request: Request,
 ) -> Result<Outcome> {
     let before = turn.trace.attempts.len();
-    let (mut outcome, mut failed) = call(turn, out, prepared, plan.clone(), request).await;
-    if let Some(error) = &failed
+    asked_again(turn, prepared, plan.intent);
+    let mut reply = call(turn, out, prepared, plan.clone(), request.clone()).await;
+    if let Some(error) = &reply.failed
         && error.retry() != Retry::Never
-        && !outcome.answer.has_content()
+        && !reply.outcome.answer.has_content()
     {
         let attempts: Vec<AttemptRecord> = turn.trace.attempts.iter().skip(before).cloned().collect();
         if let Some((plan, request)) = again(turn, prepared, &plan, &attempts).await {
             turn.think(out, "Asking again, more briefly".to_owned()).await;
-            (outcome, failed) = call(turn, out, prepared, plan, request).await;
+            reply = call(turn, out, prepared, plan, request).await;
         }
     }
+    let reply = escalate(turn, out, prepared, &plan, &request, reply).await;
+    let Reply { outcome, failed, .. } = reply.show(turn, out, prepared).await;
+    signs(turn, plan.intent, &request, &outcome, failed.as_ref());
     match failed {
         None => Ok(outcome),
         // A caller's own fault, a pinned model, or text that was shown already: the caller has to know.
@@ -48,59 +54,120 @@ pub(super) async fn answer(
     }
 }
 
-/// Carries a plan out: what came of it, and the error it failed with.
-async fn call(
+/// What came of carrying a plan out.
+pub(super) struct Reply {
+    pub(super) outcome: Outcome,
+    /// The error it failed with.
+    pub(super) failed: Option<Error>,
+    /// Whether the reader saw any of its words, and of its thinking.
+    pub(super) shown: bool,
+    pub(super) thought: bool,
+    /// What the reader has not seen yet.
+    held: Vec<Event>,
+    finish: Option<Event>,
+}
+
+impl Reply {
+    /// The answer, to be shown again after it was taken back.
+    pub(super) fn again(mut self) -> Self {
+        if self.shown || self.thought {
+            let whole = self.outcome.answer.clone().build().into_events();
+            self.held = whole.into_iter().filter(|e| !matches!(e, Event::Finish { .. })).collect();
+        }
+        self
+    }
+
+    /// Takes an event of the answer: to the reader, or to what is held back.
+    async fn take(&mut self, out: &stream::Emitter, event: Event, hold: Hold) {
+        match &event {
+            Event::Restart(_) => {
+                self.held.clear();
+                if std::mem::take(&mut self.shown) | std::mem::take(&mut self.thought) {
+                    out.emit(event).await;
+                }
+                return;
+            }
+            Event::Routed(_) | Event::Thinking { .. } => return out.emit(event).await,
+            Event::Reasoning { .. } if self.held.is_empty() => self.thought |= event.is_content(),
+            Event::Text { .. } | Event::Refusal { .. } if hold.text => return self.held.push(event),
+            Event::Refusal { .. } if hold.refusal && !self.shown => return self.held.push(event),
+            event if event.is_content() => {
+                self.shown = true;
+                self.release(out).await;
+            }
+            _ if !self.held.is_empty() => return self.held.push(event),
+            _ => {}
+        }
+        out.emit(event).await;
+    }
+
+    async fn release(&mut self, out: &stream::Emitter) {
+        for event in std::mem::take(&mut self.held) {
+            self.shown |= event.is_content();
+            out.emit(event).await;
+        }
+    }
+
+    /// Shows what was held back, and ends the answer: our own citations come before the end, like everybody's.
+    async fn show(mut self, turn: &Turn, out: &stream::Emitter, prepared: &Prepared) -> Self {
+        self.release(out).await;
+        if self.failed.is_none() {
+            let text = self.outcome.answer.text();
+            let mut last: Vec<Event> = cited(prepared, &text).into_iter().map(Event::Citation).collect();
+            if self.outcome.answer.usage().total_tokens().is_none() {
+                last.push(Event::Usage(turn.trace.usage.clone()));
+            }
+            last.extend(self.finish.take());
+            for event in last {
+                self.outcome.answer.push(&event);
+                out.emit(event).await;
+            }
+        }
+        self
+    }
+}
+
+/// Carries a plan out.
+pub(super) async fn call(
     turn: &mut Turn,
     out: &stream::Emitter,
     prepared: &Prepared,
     plan: Plan,
     request: Request,
-) -> (Outcome, Option<Error>) {
+) -> Reply {
     let from = turn.elapsed();
     let intent = plan.intent;
+    let hold = Hold::of(turn, &plan, &request);
     let mut execution = execution(turn, prepared, plan, request);
     execution.question = meaning(turn, prepared, execution.cache.as_ref()).await;
     let mut updates = execute(execution);
-    let mut outcome = Outcome::default();
-    let mut failed = None;
-    let mut finish = None;
+    let (held, finish) = (Vec::new(), None);
+    let mut reply = Reply { outcome: Outcome::default(), failed: None, shown: false, thought: false, held, finish };
     while let Some(update) = updates.next().await {
         match update {
             Ok(ExecutionUpdate::Attempt(record)) => {
-                outcome.cached = record.cached;
+                reply.outcome.cached = record.cached;
                 note_attempt(turn, intent, record);
             }
             Ok(ExecutionUpdate::Event(event)) => {
-                if event.is_content() && outcome.first_token.is_none() {
-                    outcome.first_token = Some(turn.elapsed());
+                if event.is_content() && reply.outcome.first_token.is_none() {
+                    reply.outcome.first_token = Some(turn.elapsed());
                     turn.span("llm.first_token", from);
                 }
                 if let Event::Routed(routed) = &event {
-                    outcome.target = Some(Target::new(&routed.provider, &routed.model));
+                    reply.outcome.target = Some(Target::new(&routed.provider, &routed.model));
                 }
-                outcome.answer.push(&event);
+                reply.outcome.answer.push(&event);
                 match event {
-                    // Our own citations come before the end, like everybody's.
-                    Event::Finish { .. } => finish = Some(event),
-                    event => out.emit(event).await,
+                    Event::Finish { .. } => reply.finish = Some(event),
+                    event => reply.take(out, event, hold).await,
                 }
             }
-            Err(error) => failed = Some(error),
+            Err(error) => reply.failed = Some(error),
         }
     }
     turn.span("llm", from);
-    if failed.is_none() {
-        let mut last: Vec<Event> = cited(prepared, &outcome.answer.text()).into_iter().map(Event::Citation).collect();
-        if outcome.answer.usage().total_tokens().is_none() {
-            last.push(Event::Usage(turn.trace.usage.clone()));
-        }
-        last.extend(finish);
-        for event in last {
-            outcome.answer.push(&event);
-            out.emit(event).await;
-        }
-    }
-    (outcome, failed)
+    reply
 }
 
 /// The memories that the answer cites by their labels, `[1]` and so on.

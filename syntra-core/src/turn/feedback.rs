@@ -1,11 +1,86 @@
 //! What a score for an answer teaches the router.
 
-use super::{Rooms, Trace};
-use crate::chat::Scope;
-use crate::error::{Error, ErrorKind, Result};
-use crate::router::RouteOutcome;
+use super::escalate::fault;
+use super::{Outcome, Prepared, Rooms, Trace, Turn};
+use crate::chat::{Answered, NanoDollars, Request, Role, Scope};
+use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::router::{Intent, RouteOutcome, Sign, Target, TurnResult};
+use serde_json::Value;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+
+/// Tells the router what the answers of a turn came to: those that a stronger model was asked instead of, and the last.
+pub(super) fn signs(turn: &mut Turn, intent: Intent, request: &Request, outcome: &Outcome, failed: Option<&Error>) {
+    for escalation in &turn.trace.escalations {
+        observe(turn, intent, &escalation.from, escalation.why);
+    }
+    let last = turn.trace.attempts.last();
+    // What was answered before, or is another's answer too, was counted then and there; a failure is no answer.
+    if failed.is_none()
+        && !outcome.cached
+        && last.is_some_and(|attempt| !attempt.shared)
+        && let Some(target) = &outcome.target
+        && !turn.trace.escalations.iter().any(|escalation| escalation.from == *target)
+    {
+        turn.fault = fault(&outcome.answer.clone().build(), &request.output);
+        observe(turn, intent, target, turn.fault.unwrap_or(Sign::Fine));
+    }
+}
+
+/// Tells the router when the question was answered before in the same conversation, just now: who asks again was not content.
+pub(super) fn asked_again(turn: &Turn, prepared: &Prepared, intent: Intent) {
+    let mut before = prepared.conversation.history.iter().rev();
+    let answered = before.by_ref().find(|message| message.message.role == Role::Assistant);
+    let asked = before.find(|message| message.message.role == Role::User);
+    let (Some(answered), Some(asked)) = (answered, asked) else { return };
+    let plain = |text: &str| -> String {
+        let letters = text.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' });
+        letters.flat_map(char::to_lowercase).collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    let question = plain(&turn.ask.message.text());
+    let word = |name: &str| answered.metadata.get(name).and_then(Value::as_str);
+    // "Yes" twice is no complaint.
+    if question.chars().count() >= 8
+        && question == plain(&asked.message.text())
+        && let (Some(provider), Some(model)) = (word("provider"), word("model"))
+    {
+        observe(turn, intent, &Target::new(provider, model), Sign::AskedAgain);
+    }
+}
+
+fn observe(turn: &Turn, intent: Intent, target: &Target, sign: Sign) {
+    let mut outcome = RouteOutcome::new(target.clone(), intent, Duration::ZERO);
+    outcome.sign = Some(sign);
+    turn.scope.org().clone_into(&mut outcome.organisation);
+    turn.rooms.router.observe(&outcome);
+    if sign != Sign::Fine {
+        // Rare, and worth keeping; nobody waits for it. What cannot be written now is with the next score, which says so.
+        keep(turn);
+    }
+}
+
+fn keep(turn: &Turn) {
+    let (files, organisation) = (turn.rooms.learned.clone(), turn.scope.org().to_owned());
+    tokio::spawn(async move { files.save(&organisation).await });
+}
+
+/// Counts the turn for the experiments that it was in; not where the caller himself is to blame for its end.
+pub(super) fn note(turn: &Turn, ended: &Result<Answered>) {
+    let own_fault = ended.as_ref().is_err_and(|error| error.retry() == Retry::Never);
+    if turn.arms.is_empty() || own_fault {
+        return;
+    }
+    let answered = ended.as_ref().ok();
+    let called = !turn.trace.attempts.is_empty();
+    let result = TurnResult {
+        bad: turn.fault.is_some() || turn.trace.degraded || answered.is_none(),
+        cost: turn.trace.cost.filter(|_| called).map(NanoDollars::usd),
+        first_token_ms: answered.filter(|a| !a.degraded).and_then(|a| a.first_token_ms).map(|ms| ms as f64),
+    };
+    if turn.rooms.experiments.note(turn.scope.org(), &turn.arms, &result) {
+        keep(turn);
+    }
+}
 
 impl Rooms {
     /// Tells the router how good the answer of the turn `turn_id` was.
@@ -20,6 +95,9 @@ impl Rooms {
             return Err(Error::new(ErrorKind::Conflict, format!("the turn {turn_id:?} has its score already")));
         }
         self.router.observe(&outcome);
+        if let Some(plan) = &trace.plan {
+            self.experiments.score(scope.org(), &plan.experiments, f64::from(score));
+        }
         Ok(())
     }
 

@@ -1,7 +1,8 @@
-//! Where what the router learned is kept: one file an organisation in the data directory, with its checksum in the first line.
+//! Where what the router learned and what came of experiments is kept: one file an organisation in the data directory, with its checksum in the
+//! first line.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::router::Router;
+use crate::router::{Experiments, Router};
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -14,14 +15,21 @@ const FILES: usize = 64;
 /// A file beyond this is none of ours.
 const MAX_BYTES: u64 = 64 << 20;
 
-/// The files, or none where everything is kept in memory.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct LearnedFiles(Option<Arc<(PathBuf, Mutex<()>)>>);
+/// Who learns, and the files that it is kept in: none where everything is in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct LearnedFiles {
+    place: Option<Arc<(PathBuf, Mutex<()>)>>,
+    router: Arc<dyn Router>,
+    experiments: Arc<Experiments>,
+}
 
 #[derive(Serialize, Deserialize)]
 struct Kept {
     organisation: String,
-    learned: serde_json::Value,
+    #[serde(default)]
+    learned: Option<serde_json::Value>,
+    #[serde(default)]
+    experiments: Option<serde_json::Value>,
 }
 
 /// It finds damage, not forgery.
@@ -34,74 +42,80 @@ fn failed(path: &Path, why: impl std::fmt::Display) -> Error {
 }
 
 impl LearnedFiles {
-    /// The files under `data_dir`, with what is in them told to `router`.
-    pub(crate) fn open(data_dir: Option<&Path>, router: &dyn Router) -> Result<Self> {
-        let Some(dir) = data_dir.map(|dir| dir.join(FOLDER)) else { return Ok(Self(None)) };
+    /// The files under `data_dir`, with what is in them told to `router` and `experiments`.
+    pub(crate) fn open(
+        data_dir: Option<&Path>,
+        router: Arc<dyn Router>,
+        experiments: Arc<Experiments>,
+    ) -> Result<Self> {
+        let dir = data_dir.map(|dir| dir.join(FOLDER));
+        let place = dir.clone().map(|dir| Arc::new((dir, Mutex::new(()))));
+        let files = Self { place, router, experiments };
+        let Some(dir) = dir else { return Ok(files) };
         let entries = match std::fs::read_dir(&dir) {
             Ok(entries) => entries,
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                return Ok(Self(Some(Arc::new((dir, Mutex::new(()))))));
-            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(files),
             Err(e) => return Err(failed(&dir, e)),
         };
-        let mut files: Vec<_> = entries
+        let mut found: Vec<_> = entries
             .filter_map(std::result::Result::ok)
             .filter(|entry| entry.path().extension().is_some_and(|e| e == "json"))
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
             .collect();
-        files.sort();
+        found.sort();
         // The newest last, so that they are the ones that stay where there are too many.
-        let from = files.len().saturating_sub(FILES);
-        for (_, path) in files.into_iter().skip(from) {
-            let kept = read(&path)?;
-            match router.import_learned(&kept.organisation, &kept.learned) {
+        let from = found.len().saturating_sub(FILES);
+        for (_, path) in found.into_iter().skip(from) {
+            let Kept { organisation, learned, experiments } = read(&path)?;
+            let corrupt = |e: Error| failed(&path, e.message()).with_code("corrupt");
+            if let Some(results) = experiments {
+                files.experiments.import(&organisation, &results).map_err(corrupt)?;
+            }
+            match learned.map(|learned| files.router.import_learned(&organisation, &learned)) {
                 // A host's router that does not learn has no use for it.
-                Err(error) if error.kind() == ErrorKind::Unsupported => break,
-                told => told.map_err(|e| failed(&path, e.message()).with_code("corrupt"))?,
+                Some(Err(error)) if error.kind() == ErrorKind::Unsupported => {}
+                Some(told) => told.map_err(corrupt)?,
+                None => {}
             }
         }
-        Ok(Self(Some(Arc::new((dir, Mutex::new(()))))))
+        Ok(files)
     }
 
-    /// Writes what `router` learned for `organisation`; when it returns it is on the disk.
-    pub(crate) async fn save(&self, router: Arc<dyn Router>, organisation: &str) -> Result<()> {
-        let Some(place) = self.0.clone() else { return Ok(()) };
-        let organisation = organisation.to_owned();
+    /// Writes what is known of `organisation`; when it returns it is on the disk.
+    pub(crate) async fn save(&self, organisation: &str) -> Result<()> {
+        self.written(organisation, |_| {}).await.map(|_| ())
+    }
+
+    /// Forgets what the router learned for `organisation`, on the disk too; whether there was something.
+    pub(crate) async fn forget(&self, organisation: &str) -> Result<bool> {
+        let organisation_ = organisation.to_owned();
+        self.written(organisation, move |router| {
+            router.reset_learned(&organisation_);
+        })
+        .await
+    }
+
+    /// Writes what is known after `change`; whether the router had learned something before.
+    async fn written(&self, organisation: &str, change: impl FnOnce(&dyn Router) + Send + 'static) -> Result<bool> {
+        let Some(place) = self.place.clone() else {
+            let known = self.router.export_learned(organisation).is_some();
+            change(&*self.router);
+            return Ok(known);
+        };
+        let (router, experiments, organisation) =
+            (self.router.clone(), self.experiments.clone(), organisation.to_owned());
         let job = move || {
             let (dir, one) = &*place;
             // One at a time, and what is written is what is known then: the last to write knows all.
             let _one = one.lock().unwrap_or_else(PoisonError::into_inner);
-            match router.export_learned(&organisation) {
-                Some(learned) => write(dir, &Kept { organisation, learned }),
-                None => Ok(()),
-            }
+            let known = router.export_learned(&organisation).is_some();
+            change(&*router);
+            let (learned, experiments) = (router.export_learned(&organisation), experiments.export(&organisation));
+            write(dir, &Kept { organisation, learned, experiments }).map(|()| known)
         };
         let done = tokio::task::spawn_blocking(job).await;
         done.unwrap_or_else(|e| Err(Error::new(ErrorKind::Storage, format!("what was learned was not written: {e}"))))
     }
-
-    /// Forgets what `router` learned for `organisation`, on the disk too; whether there was something.
-    pub(crate) async fn erase(&self, router: Arc<dyn Router>, organisation: &str) -> Result<bool> {
-        let organisation = organisation.to_owned();
-        let Some(place) = self.0.clone() else { return Ok(router.reset_learned(&organisation)) };
-        let job = move || {
-            let (dir, one) = &*place;
-            let _one = one.lock().unwrap_or_else(PoisonError::into_inner);
-            let known = router.reset_learned(&organisation);
-            let path = path_of(dir, &organisation);
-            match std::fs::remove_file(&path) {
-                Ok(()) => Ok(true),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(known),
-                Err(e) => Err(failed(&path, e)),
-            }
-        };
-        let done = tokio::task::spawn_blocking(job).await;
-        done.unwrap_or_else(|e| Err(Error::new(ErrorKind::Storage, format!("what was learned was not erased: {e}"))))
-    }
-}
-
-fn path_of(dir: &Path, organisation: &str) -> PathBuf {
-    dir.join(format!("{:016x}.json", checksum(organisation.as_bytes())))
 }
 
 fn read(path: &Path) -> Result<Kept> {
@@ -115,9 +129,15 @@ fn read(path: &Path) -> Result<Kept> {
     kept.ok_or_else(|| failed(path, "the file is damaged; remove it to begin anew").with_code("corrupt"))
 }
 
-/// Beside the file, flushed, then in its place: a crash leaves the old one or the new one.
+/// Beside the file, flushed, then in its place: a crash leaves the old one or the new one. Nothing known is no file.
 fn write(dir: &Path, kept: &Kept) -> Result<()> {
-    let path = path_of(dir, &kept.organisation);
+    let path = dir.join(format!("{:016x}.json", checksum(kept.organisation.as_bytes())));
+    if kept.learned.is_none() && kept.experiments.is_none() {
+        return match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(failed(&path, e)),
+            _ => Ok(()),
+        };
+    }
     let json = serde_json::to_string(kept).map_err(|e| failed(&path, e))?;
     let beside = path.with_extension("new");
     let written = || {
@@ -133,8 +153,11 @@ fn write(dir: &Path, kept: &Kept) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Scope;
     use crate::clock::SystemClock;
-    use crate::router::{Catalogue, DefaultRouter, Intent, RouteOutcome, RouterPreferences, Target};
+    use crate::router::{
+        Catalogue, DefaultRouter, Experiment, Intent, RouteOutcome, RouterPreferences, RoutingPolicy, Target,
+    };
     use std::time::Duration;
 
     fn router() -> Arc<dyn Router> {
@@ -142,33 +165,57 @@ mod tests {
         Arc::new(DefaultRouter::new(Catalogue::builtin(), RouterPreferences::default(), clock))
     }
 
+    fn experiments() -> Arc<Experiments> {
+        let arm = |e: Experiment, name: &str| e.with_arm(name, 1.0, RoutingPolicy::new());
+        Arc::new(Experiments::new(vec![arm(arm(Experiment::new("x"), "a"), "b")]).unwrap())
+    }
+
+    fn open(dir: &Path) -> Result<LearnedFiles> {
+        LearnedFiles::open(Some(dir), router(), experiments())
+    }
+
+    fn scores(files: &LearnedFiles) -> (u64, Option<f64>) {
+        let arms = files.experiments.report("acme").remove(0).arms;
+        arms.iter().find(|arm| arm.score.count > 0).map_or((0, None), |arm| (arm.score.count, arm.score.mean))
+    }
+
     #[tokio::test]
     async fn what_was_learned_is_there_after_a_restart_and_damage_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
-        let first = router();
-        let files = LearnedFiles::open(Some(dir.path()), &*first).unwrap();
+        let first = open(dir.path()).unwrap();
         let mut outcome = RouteOutcome::new(Target::new("openai", "gpt-4o"), Intent::CodingHelp, Duration::ZERO)
             .scored("Sort a list", 0.9)
             .unwrap();
         outcome.organisation = "acme".into();
-        first.observe(&outcome);
-        files.save(first.clone(), "acme").await.unwrap();
-        files.save(first.clone(), "nobody").await.unwrap();
-        assert!(!files.erase(first.clone(), "nobody").await.unwrap());
+        first.router.observe(&outcome);
+        let arms: Vec<_> = first.experiments.assign(&Scope::new("acme", "ada").unwrap());
+        let arms: Vec<_> = arms.into_iter().map(|(arm, _)| arm).collect();
+        first.experiments.score("acme", &arms, 1.0);
+        first.save("acme").await.unwrap();
+        first.save("nobody").await.unwrap();
+        assert!(!first.forget("nobody").await.unwrap());
 
-        let second = router();
-        LearnedFiles::open(Some(dir.path()), &*second).unwrap();
-        assert_eq!(second.export_learned("acme"), first.export_learned("acme"));
-        assert!(second.export_learned("nobody").is_none());
+        let second = open(dir.path()).unwrap();
+        assert_eq!(second.router.export_learned("acme"), first.router.export_learned("acme"));
+        assert_eq!(scores(&second), (1, Some(1.0)));
+        assert!(second.router.export_learned("nobody").is_none());
 
         let path = std::fs::read_dir(dir.path().join(FOLDER)).unwrap().next().unwrap().unwrap().path();
-        let damaged = std::fs::read_to_string(&path).unwrap().replace("gpt-4o", "gpt-4x");
-        std::fs::write(&path, damaged).unwrap();
-        let error = LearnedFiles::open(Some(dir.path()), &*router()).unwrap_err();
+        let whole = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, whole.replace("gpt-4o", "gpt-4x")).unwrap();
+        let error = open(dir.path()).unwrap_err();
         assert_eq!((error.kind(), error.code()), (ErrorKind::Storage, Some("corrupt")));
-        assert!(files.erase(first.clone(), "acme").await.unwrap());
-        assert!(first.export_learned("acme").is_none() && !path.exists());
+        std::fs::write(&path, whole).unwrap();
+
+        assert!(first.forget("acme").await.unwrap());
+        assert!(first.router.export_learned("acme").is_none());
+        // Counts of an experiment say nothing of any question and stay.
+        let third = open(dir.path()).unwrap();
+        assert!(third.router.export_learned("acme").is_none());
+        assert_eq!(scores(&third), (1, Some(1.0)));
         // In memory there is nothing to read or write.
-        LearnedFiles::open(None, &*router()).unwrap().save(first, "acme").await.unwrap();
+        let memory = LearnedFiles::open(None, first.router.clone(), experiments()).unwrap();
+        memory.save("acme").await.unwrap();
+        assert!(!memory.forget("acme").await.unwrap());
     }
 }

@@ -11,6 +11,7 @@ mod answer;
 mod ask;
 mod conversation;
 mod entities;
+mod escalate;
 mod extractive;
 mod feedback;
 mod learned;
@@ -22,6 +23,7 @@ mod trace;
 mod window;
 
 pub use ask::{Answer, Ask};
+pub use escalate::Escalation;
 pub(crate) use learned::LearnedFiles;
 pub(crate) use policies::HostPolicies;
 pub use stream::TurnStream;
@@ -34,7 +36,7 @@ use crate::error::{Error, Result};
 use crate::exec::{Admissions, Coalescer, Hedger, Recovery, ResponseCache, RetryPolicy};
 use crate::memory::{Memories, Memory, RecallRequest, Recalled};
 use crate::query::{self, QueryAnalysis, Rewrite};
-use crate::router::{self, Catalogue, Fleet, Plan, Policies, Router, Target};
+use crate::router::{self, Catalogue, ExperimentArm, Experiments, Fleet, Plan, Policies, Router, Sign, Target};
 use crate::search::Strategy;
 use crate::thread::{ThreadMessage, ThreadStore};
 use crate::voice::Persona;
@@ -60,6 +62,7 @@ pub(crate) struct Rooms {
     pub(crate) learned: LearnedFiles,
     /// What is allowed and wanted of the choice of a model.
     pub(crate) policies: HostPolicies,
+    pub(crate) experiments: Arc<Experiments>,
     pub(crate) context: Arc<dyn ContextBuilder>,
     pub(crate) persona: Persona,
     pub(crate) budget: Budget,
@@ -89,6 +92,10 @@ pub(crate) struct Turn {
     ask: Ask,
     /// What is allowed and wanted of the choice of a model: by the host, for the organisation, by the caller.
     policies: Policies,
+    /// The arms of experiments that it is in.
+    arms: Vec<ExperimentArm>,
+    /// What is wrong with its answer, as far as that shows.
+    fault: Option<Sign>,
     /// Whether the reader wants events as they come.
     streaming: bool,
     /// Monotonic time of the question.
@@ -149,12 +156,15 @@ impl Turn {
         if let Some(policy) = &ask.policy {
             policy.check()?;
         }
-        let policies = rooms.policies.of(&scope, ask.policy.as_ref());
+        // Who names the model has chosen already.
+        let arms = if ask.model.is_some() { Vec::new() } else { rooms.experiments.assign(&scope) };
+        let (arms, wanted): (Vec<_>, Vec<_>) = arms.into_iter().unzip();
+        let policies = rooms.policies.of(&scope, wanted, ask.policy.as_ref());
         let started = rooms.clock.monotonic();
         let now = ask.now.unwrap_or_else(|| rooms.clock.now());
         let thread_id = ask.thread.clone().unwrap_or_else(new_id);
         let trace = Trace::new(new_id(), thread_id, now);
-        Ok(Self { rooms, scope, ask, policies, streaming, started, now, trace })
+        Ok(Self { rooms, scope, ask, policies, arms, fault: None, streaming, started, now, trace })
     }
 
     /// The stream of this turn; nothing happens before it is polled.
@@ -193,6 +203,7 @@ impl Turn {
 /// The corridor. Ends in exactly one terminal event; the trace is kept either way.
 async fn run(mut turn: Turn, out: stream::Emitter, kept: Arc<OnceLock<Arc<Trace>>>) {
     let ended = corridor(&mut turn, &out).await;
+    feedback::note(&turn, &ended);
     let last = match ended {
         Ok(answered) => Event::Done(Box::new(answered)),
         Err(error) => {

@@ -16,11 +16,11 @@ pub(crate) struct HostPolicies {
 }
 
 impl HostPolicies {
-    /// What counts for a question of `scope`, the most general first.
-    pub(super) fn of(&self, scope: &Scope, asked: Option<&RoutingPolicy>) -> Policies {
+    /// What counts for a question of `scope`, the most general first; `wanted` is what the experiments that it is in say.
+    pub(super) fn of(&self, scope: &Scope, wanted: Vec<Arc<RoutingPolicy>>, asked: Option<&RoutingPolicy>) -> Policies {
         let own = self.by_organisation.get(scope.org()).cloned();
         let asked = asked.map(|policy| Arc::new(policy.clone()));
-        Policies::new([Some(self.all.clone()), own, asked].into_iter().flatten())
+        Policies::new(std::iter::once(self.all.clone()).chain(own).chain(wanted).chain(asked))
     }
 
     /// Checks all of them.
@@ -33,6 +33,7 @@ impl HostPolicies {
 pub(super) async fn planned(turn: &Turn, query: &RouteQuery, fleet: &Fleet) -> Result<Plan> {
     let mut plan = turn.rooms.router.plan_async(query, fleet).await?;
     plan.order.retain(|p| query.policies.permits(&p.target) && query.policies.resides(&p.target, &query.regions));
+    plan.experiments.clone_from(&turn.arms);
     if plan.order.is_empty() {
         let problem = "a policy does not allow any of the models that the router chose";
         return Err(Error::new(ErrorKind::Unsupported, problem));

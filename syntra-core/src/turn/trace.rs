@@ -1,5 +1,6 @@
 //! Why a turn did what it did.
 
+use super::Escalation;
 use crate::chat::{NanoDollars, Usage};
 use crate::context::{ContextLine, Dropped, Section};
 use crate::error::Error;
@@ -50,6 +51,8 @@ pub struct Trace {
     pub plan: Option<Plan>,
     /// The calls made.
     pub attempts: Vec<AttemptRecord>,
+    /// Answers that were no good, and who was asked instead.
+    pub escalations: Vec<Escalation>,
     /// Consumption over all attempts.
     pub usage: Usage,
     /// Cost over all attempts; `None` when a price is unknown.
@@ -120,6 +123,7 @@ impl Trace {
             counter: None,
             plan: None,
             attempts: Vec::new(),
+            escalations: Vec::new(),
             usage: Usage::default(),
             cost: Some(NanoDollars::ZERO),
             degraded: false,
@@ -210,6 +214,9 @@ impl Trace {
                 (true, None) => writeln!(out, "Answered by {} before, to the same request", attempt.target)?,
                 (true, Some(s)) => writeln!(out, "Answered by {} before, to a like question ({s:.3})", attempt.target)?,
             }
+        }
+        for Escalation { from, to, why } in &self.escalations {
+            writeln!(out, "The answer of {from} was {}: {to} was asked instead", why.as_str())?;
         }
         if self.degraded {
             writeln!(out, "No model answered: the text was extracted from memory")?;

@@ -15,6 +15,7 @@ from ._options import AskOptions, Item, MemoryOptions, Question, Settings
 from ._options import ask_params, id_list, memory_filter, memory_items, params, response
 from ._stream import AsyncStream
 from ._types import (
+    ExperimentReport,
     Answer,
     DocumentStats,
     Erased,
@@ -87,6 +88,10 @@ class AsyncSyntra(Base):
     async def feedback(self, scope: Scope, turn_id: str, score: float) -> None:
         """Tells the router how good the answer of a turn was, from 0 (useless) to 1 (perfect), once; it learns from that."""
         await self._call("feedback", params(scope, turn_id=turn_id, score=score))
+
+    async def experiments(self, scope: Scope) -> list[ExperimentReport]:
+        """What came of each experiment for the organisation, with intervals that hold however often this is called."""
+        return decode(list[ExperimentReport], await self._call("experiments", params(scope)))
 
     async def export_learned(self, scope: Scope) -> dict[str, Any] | None:
         """What the router learned from the organisation's outcomes, without any text of a question; ``None`` when there is nothing."""

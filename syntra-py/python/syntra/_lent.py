@@ -98,6 +98,8 @@ class RouteOutcome:
     first_token_ms: int | None = None
     cost: int | None = None
     score: float | None = None
+    #: What the answer came to without anybody saying it: ``fine``, ``refused``, ``empty``, ``malformed``, ``asked_again``.
+    sign: str | None = None
 
 
 Choice = Union[str, Target, Planned, FleetModel]

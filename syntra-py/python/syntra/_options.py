@@ -16,6 +16,7 @@ from ._types import (
     Budget,
     Citation,
     Document,
+    Experiment,
     HedgePolicy,
     Image,
     MemorySource,
@@ -80,6 +81,8 @@ class Settings(TypedDict, total=False):
     policy: RoutingPolicy | None
     #: And beside that for single organisations, by name.
     organisation_policies: Mapping[str, RoutingPolicy]
+    #: Ways to choose a model that are compared, each for its share of the users; see :meth:`Syntra.experiments`.
+    experiments: Sequence[Experiment]
     #: By provider, the regions in which it works on data, for the residency of a policy.
     regions: Mapping[str, Sequence[str]]
     #: How often and how patiently models are called.

@@ -14,6 +14,7 @@ from ._options import AskOptions, Item, MemoryOptions, Question, Settings
 from ._options import ask_params, id_list, memory_filter, memory_items, params, response
 from ._stream import Stream
 from ._types import (
+    ExperimentReport,
     Answer,
     DocumentStats,
     Erased,
@@ -91,6 +92,10 @@ class Syntra(Base):
     def feedback(self, scope: Scope, turn_id: str, score: float) -> None:
         """Tells the router how good the answer of a turn was, from 0 (useless) to 1 (perfect), once; it learns from that."""
         self._call("feedback", params(scope, turn_id=turn_id, score=score))
+
+    def experiments(self, scope: Scope) -> list[ExperimentReport]:
+        """What came of each experiment for the organisation, with intervals that hold however often this is called."""
+        return decode(list[ExperimentReport], self._call("experiments", params(scope)))
 
     def export_learned(self, scope: Scope) -> dict[str, Any] | None:
         """What the router learned from the organisation's outcomes, without any text of a question; ``None`` when there is nothing."""

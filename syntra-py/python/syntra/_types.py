@@ -459,6 +459,34 @@ class CandidateReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ExperimentArm:
+    """The arm of an experiment that a turn was in."""
+
+    experiment: str
+    arm: str
+    #: Whether the user's own arm was ended by a guard-rail, and this is the first.
+    diverted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """A turn that went on to a stronger model: whose answer was no good, who was asked instead, and what was wrong."""
+
+    #: ``refused``, ``empty`` or ``malformed``.
+    why: str
+    from_: Target
+    to: Target
+
+    @classmethod
+    def _from_json(cls, data: Mapping[str, Any]) -> Escalation:
+        return cls(data["why"], Target(**data["from"]), Target(**data["to"]))
+
+    def _to_json(self) -> dict[str, Any]:
+        both = {"from": self.from_, "to": self.to}
+        return {"why": self.why, **{k: {"provider": t.provider, "model": t.model} for k, t in both.items()}}
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """An ordered choice of models with its reasons."""
 
@@ -468,6 +496,8 @@ class Plan:
     confidence: float
     #: How the candidates were put in order.
     strategy: RoutingStrategy = "balanced"
+    #: The arms of experiments that it was made for.
+    experiments: Sequence[ExperimentArm] = ()
     explanation: str = ""
 
     def explain(self) -> str:
@@ -608,6 +638,8 @@ class Trace:
     tokens: dict[str, int]
     prompt_tokens: int
     attempts: list[AttemptRecord]
+    #: Answers that were no good, and who was asked instead.
+    escalations: list[Escalation]
     usage: Usage
     degraded: bool
     warnings: list[str]
@@ -905,6 +937,85 @@ class RoutingPolicy:
         if self.max_cost_usd is not None:
             out["max_cost"] = round(self.max_cost_usd * 1e9)
         return out
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One way to choose a model, for a share of the users."""
+
+    name: str
+    #: Its share of the users, against the sum over all arms.
+    weight: float = 1.0
+    #: What is allowed and wanted of the choice, beside what holds for all.
+    policy: RoutingPolicy | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GuardRails:
+    """What the arms but the first must keep to; one whose interval lies wholly beyond a limit is ended, and its users go to the first."""
+
+    #: The least mean score.
+    min_score: float | None = None
+    #: The most of its turns that may go wrong, 0 to 1.
+    max_bad_rate: float | None = None
+    #: The most that a turn may cost on the average, in dollars.
+    max_cost_usd: float | None = None
+    #: The most milliseconds to the first token on the average.
+    max_first_token_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A named experiment; each user is in one arm and stays there. The first is the one that the others are compared with."""
+
+    name: str
+    arms: Sequence[Arm]
+    guard_rails: GuardRails | None = None
+    #: The chance, over all time, that a difference which is reported is one. Default 0.95.
+    confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean, and between which limits the true one lies, however often it is looked at."""
+
+    #: Numbers that it rests on.
+    count: int
+    mean: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ArmReport:
+    """What came of one arm."""
+
+    name: str
+    #: Its share of the users, 0 to 1.
+    share: float
+    turns: int
+    #: The mean of the scores that were given.
+    score: Estimate
+    #: The share of turns that went wrong.
+    bad_rate: Estimate
+    cost_usd: Estimate
+    first_token_ms: Estimate
+    #: By how much its score differs from the first arm's, at the least and at the most.
+    score_difference: tuple[float, float] | None = None
+    #: Whether it is better or worse than the first arm for sure; ``None`` while that cannot be said.
+    better: bool | None = None
+    #: The guard-rail that ended it, in words.
+    ended: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentReport:
+    """What came of an experiment."""
+
+    name: str
+    confidence: float
+    #: The one that the others are compared with first.
+    arms: list[ArmReport]
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,6 +113,9 @@ fn open(case: &Case, mock: &Mock, data: &std::path::Path) -> syntra_core::Result
     for (organisation, policy) in &setup.organisation_policies {
         builder = builder.organisation_policy(organisation.as_str(), words::policy(policy)?);
     }
+    for experiment in &setup.experiments {
+        builder = builder.experiment(words::read(experiment)?);
+    }
     for (provider, regions) in &setup.regions {
         builder = regions.iter().fold(builder, |builder, region| builder.region(provider.as_str(), region.as_str()));
     }
@@ -261,6 +264,7 @@ async fn take(syntra: &Syntra, step: &Step, with: &Value) -> Outcome {
             syntra.feedback(&scope, text("turn_id"), with["score"].as_f64().unwrap_or(f64::NAN) as f32).await?;
             Value::Null
         }
+        "experiments" => json!(syntra.experiments(&scope)),
         "export_learned" => json!({"learned": syntra.export_learned(&scope)}),
         "import_learned" => {
             syntra.import_learned(&scope, &with["learned"]).await?;

@@ -124,7 +124,7 @@ impl Router for HostRouter {
             let told = json!({
                 "target": outcome.target, "intent": outcome.intent, "error": outcome.error,
                 "first_token_ms": outcome.first_token.map(millis), "total_ms": millis(outcome.total),
-                "cost": outcome.cost, "score": outcome.score, "question": outcome.question,
+                "cost": outcome.cost, "score": outcome.score, "sign": outcome.sign, "question": outcome.question,
                 "input_tokens": outcome.input_tokens, "organisation": outcome.organisation,
             });
             self.host.notify(&self.name, "observe", told.to_string());

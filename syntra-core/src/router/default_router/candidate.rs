@@ -19,6 +19,8 @@ pub(super) struct Candidate<'a> {
     pub(super) hope: f32,
     /// Outcomes of its own that the quality rests on.
     pub(super) outcomes: f32,
+    /// What signs without a score make of its quality.
+    pub(super) signs: f32,
     pub(super) seconds: f64,
     pub(super) drawbacks: Drawbacks,
     pub(super) score: f64,
@@ -52,10 +54,15 @@ impl Candidate<'_> {
 
     /// Where its quality is from.
     pub(super) fn source(&self, query: &RouteQuery) -> Cow<'_, str> {
-        match self.outcomes.round() {
+        let source = match self.outcomes.round() {
             n if n >= 2.0 => Cow::Owned(format!("learned from {n:.0} outcomes")),
             n if n >= 1.0 => Cow::Borrowed("learned from 1 outcome"),
             _ => self.info.expected_quality(query.intent).1,
+        };
+        match self.signs {
+            signs if signs <= -0.01 => Cow::Owned(format!("{source}, {signs:.2} for answers that were no good")),
+            signs if signs >= 0.01 => Cow::Owned(format!("{source}, +{signs:.2} for answers of use")),
+            _ => source,
         }
     }
 
@@ -165,13 +172,6 @@ pub(super) fn alternate(ranked: Vec<Candidate<'_>>) -> Vec<(Candidate<'_>, bool)
         }
     }
     out
-}
-
-/// A number between 0 and 1 from a hash: SplitMix64's finaliser, whose bits are as good as any.
-pub(super) fn uniform(hash: u64) -> f64 {
-    let z = (hash ^ (hash >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (((z ^ (z >> 31)) >> 11) as f64 + 0.5) / (1u64 << 53) as f64
 }
 
 /// An amount in two significant digits, for people.

@@ -11,7 +11,7 @@ mod store;
 mod tests;
 mod topics;
 
-use super::{RouteQuery, Target};
+use super::{RouteQuery, Sign, Target};
 use crate::error::Result;
 use crate::router::Intent;
 use std::collections::HashMap;
@@ -57,6 +57,11 @@ impl Learner {
         });
     }
 
+    /// Learns what an answer of `target` came to without anybody saying it.
+    pub(super) fn sign(&self, organisation: &str, target: &Target, sign: Sign) {
+        self.change(organisation, |outcomes| outcomes.sign(target, sign));
+    }
+
     fn change(&self, organisation: &str, change: impl FnOnce(&mut Outcomes)) {
         let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let now = all.values().map(|kept| kept.touched).max().unwrap_or(0) + 1;
@@ -72,9 +77,10 @@ impl Learner {
     /// Gives `read` what was learned for `query`; `None` where there is nothing.
     pub(super) fn with_view<T>(&self, query: &RouteQuery, read: impl FnOnce(Option<&View<'_>>) -> T) -> T {
         let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let view = all.get(&query.organisation).filter(|kept| kept.outcomes.count > 0).map(|kept| {
+        let view = all.get(&query.organisation).filter(|kept| !kept.outcomes.targets.is_empty()).map(|kept| {
             // The question is only looked at where there is something to compare it with.
-            kept.outcomes.view(features::point(&query.text).as_ref(), query.intent)
+            let point = if kept.outcomes.topics.is_empty() { None } else { features::point(&query.text) };
+            kept.outcomes.view(point.as_ref(), query.intent)
         });
         read(view.as_ref())
     }

@@ -1,7 +1,7 @@
 //! What was learned, as JSON and back.
 
 use super::features::{DIMENSIONS, Point};
-use super::topics::{MODELS, Outcomes, Sum, TOPICS, Topic, is_centre};
+use super::topics::{MODELS, Outcomes, Signs, Sum, TOPICS, Topic, is_centre};
 use crate::error::{Error, Result};
 use crate::router::{Intent, Target};
 use base64::Engine as _;
@@ -24,6 +24,8 @@ struct Stored {
 struct StoredModel {
     target: Target,
     by_intent: Vec<(Intent, Sum)>,
+    #[serde(default)]
+    signs: Signs,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -36,10 +38,11 @@ struct StoredTopic {
 }
 
 pub(super) fn write(outcomes: &Outcomes) -> Option<serde_json::Value> {
-    let models = outcomes.targets.iter().zip(&outcomes.by_intent).map(|(target, sums)| {
-        let seen = Intent::ALL.into_iter().zip(sums.iter().copied()).filter(|(_, sum)| sum.n > 0.0);
-        StoredModel { target: target.clone(), by_intent: seen.collect() }
-    });
+    let models =
+        outcomes.targets.iter().zip(&outcomes.by_intent).zip(&outcomes.signs).map(|((target, sums), signs)| {
+            let seen = Intent::ALL.into_iter().zip(sums.iter().copied()).filter(|(_, sum)| sum.n > 0.0);
+            StoredModel { target: target.clone(), by_intent: seen.collect(), signs: *signs }
+        });
     let topics = outcomes.topics.iter().map(|topic| {
         let bytes: Vec<u8> = topic.centre.iter().flat_map(|x| x.to_le_bytes()).collect();
         let Topic { questions, last, sums, .. } = topic;
@@ -71,6 +74,10 @@ pub(super) fn read(learned: &serde_json::Value) -> Result<Outcomes> {
     let mut outcomes = Outcomes { surprise: stored.surprise, count: stored.outcomes, ..Outcomes::default() };
     for model in stored.models {
         let place = outcomes.place(&model.target).map(usize::from);
+        match place.and_then(|place| outcomes.signs.get_mut(place)) {
+            Some(signs) if model.signs.is_sound() => *signs = model.signs,
+            _ => return Err(bad(&format!("the signs of {} cannot be", model.target))),
+        }
         let sums = place.and_then(|place| outcomes.by_intent.get_mut(place)).ok_or_else(|| bad("too many models"))?;
         for (intent, sum) in model.by_intent {
             let at = Intent::ALL.iter().position(|i| *i == intent);

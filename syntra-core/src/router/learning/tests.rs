@@ -6,7 +6,7 @@ use crate::clock::SystemClock;
 use crate::error::ErrorKind;
 use crate::router::{
     Catalogue, DefaultRouter, Fleet, Intent, ModelInfo, Price, QualityPrior, RouteOutcome, RouteQuery, Router,
-    RouterPreferences, Target,
+    RouterPreferences, Sign, Target,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -238,6 +238,56 @@ fn what_was_learned_travels_as_json_and_can_be_forgotten() {
     assert!(fresh.reset_learned("acme"));
     assert!(!fresh.reset_learned("acme") && fresh.export_learned("acme").is_none());
     assert_eq!(first(&fresh, &fleet, &query), "a");
+}
+
+fn sign(router: &DefaultRouter, model: &str, sign: Sign) {
+    let mut outcome = RouteOutcome::new(Target::new("p", model), Intent::CodingHelp, Duration::ZERO);
+    (outcome.sign, outcome.organisation) = (Some(sign), "acme".into());
+    router.observe(&outcome);
+}
+
+#[test]
+fn answers_that_are_no_good_count_against_a_model_within_a_bound() {
+    let (router, fleet) = router(&[("a", 0.7), ("b", 0.66), ("c", 0.4)]);
+    let query = asked("Write a function", Intent::CodingHelp);
+    let quality = |model: &str| {
+        let plan = router.plan(&query, &fleet).unwrap();
+        plan.candidates.iter().find(|c| c.target.model == model).unwrap().predicted_quality.unwrap()
+    };
+    // Whoever is asked most is asked again most: what counts is the share, against the others'.
+    for n in 0..40 {
+        sign(&router, "a", Sign::Fine);
+        if n % 10 == 0 {
+            sign(&router, "a", Sign::AskedAgain);
+        }
+    }
+    assert!((quality("a") - 0.7).abs() < 0.02, "{}", quality("a"));
+    assert_eq!(first(&router, &fleet, &query), "a");
+    for _ in 0..40 {
+        sign(&router, "a", Sign::Refused);
+        sign(&router, "b", Sign::Fine);
+    }
+    assert_eq!(first(&router, &fleet, &query), "b");
+    let plan = router.plan(&query, &fleet).unwrap();
+    assert!(plan.explain().contains("for answers that were no good"), "{}", plan.explain());
+    // But never further than the bound, which a few scores outweigh.
+    for _ in 0..5_000 {
+        sign(&router, "a", Sign::Empty);
+    }
+    assert!(quality("a") > 0.7 - 0.151 && first(&router, &fleet, &query) != "c");
+    for n in 0..12 {
+        tell(&router, "a", &format!("Write a function number {n}"), Intent::CodingHelp, 1.0);
+        tell(&router, "b", &format!("Write a function number {n}"), Intent::CodingHelp, 0.3);
+    }
+    assert_eq!(first(&router, &fleet, &query), "a");
+    // And they travel with the rest.
+    let learned = router.export_learned("acme").unwrap();
+    let (fresh, _) = self::router(&[("a", 0.7), ("b", 0.66), ("c", 0.4)]);
+    fresh.import_learned("acme", &learned).unwrap();
+    assert_eq!(fresh.plan(&query, &fleet).unwrap(), router.plan(&query, &fleet).unwrap());
+    let mut damaged = learned;
+    damaged["models"][0]["signs"]["bad"] = 1e9.into();
+    assert!(fresh.import_learned("acme", &damaged).is_err());
 }
 
 #[test]

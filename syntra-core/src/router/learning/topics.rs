@@ -1,7 +1,7 @@
 //! What one organisation's outcomes say: small sums by topic, by intent and by model.
 
 use super::features::{Point, UNIT, cosine, quantised};
-use crate::router::{Intent, Target};
+use crate::router::{Intent, Sign, Target};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -81,6 +81,44 @@ pub(super) struct Topic {
     pub sums: Vec<(u16, Sum)>,
 }
 
+/// How much of the quality a model is thought to lose when all of its answers are no good and none of the others'; a score weighs as much as
+/// it says, a sign at the most this.
+const SIGN_WORTH: f32 = 0.5;
+const SIGN_MOST: f32 = 0.15;
+/// Answers of the usual kind that a model's own signs are shrunk by, and after how many half is forgotten.
+const SIGN_WEIGHT: f32 = 20.0;
+const FULL_SIGNS: f32 = 1_024.0;
+
+/// Answers without a score, and how many of them were no good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Signs {
+    pub answers: f32,
+    pub bad: f32,
+}
+
+impl Signs {
+    fn learn(&mut self, sign: Sign) {
+        if self.answers >= FULL_SIGNS {
+            *self = Self { answers: self.answers / 2.0, bad: self.bad / 2.0 };
+        }
+        match sign {
+            Sign::Fine => self.answers += 1.0,
+            // Who asks again may only be curious; the answer was counted when it was given.
+            Sign::AskedAgain => self.bad = (self.bad + 0.5).min(self.answers),
+            _ => *self = Self { answers: self.answers + 1.0, bad: self.bad + 1.0 },
+        }
+    }
+
+    /// The share that was no good, with `more` answers of which `rate` are.
+    fn rate(&self, rate: f32, more: f32) -> f32 {
+        (self.bad + rate * more) / (self.answers + more)
+    }
+
+    pub(super) fn is_sound(&self) -> bool {
+        (0.0..1e6).contains(&self.answers) && (0.0..=self.answers).contains(&self.bad)
+    }
+}
+
 /// What is known from the outcomes of one organisation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcomes {
@@ -88,6 +126,8 @@ pub(super) struct Outcomes {
     pub places: HashMap<Target, u16>,
     /// For each model, by intent.
     pub by_intent: Vec<[Sum; Intent::ALL.len()]>,
+    /// For each model, what shows without a score.
+    pub signs: Vec<Signs>,
     pub topics: Vec<Topic>,
     /// By how much the scores differ from what was expected before any: the sum, and of how many.
     pub surprise: (f32, f32),
@@ -108,6 +148,7 @@ impl Outcomes {
         let place = u16::try_from(self.targets.len()).ok().filter(|p| usize::from(*p) < MODELS)?;
         self.targets.push(target.clone());
         self.by_intent.push(Default::default());
+        self.signs.push(Signs::default());
         self.places.insert(target.clone(), place);
         Some(place)
     }
@@ -127,6 +168,14 @@ impl Outcomes {
         match topic.sums.iter_mut().find(|(p, _)| *p == place) {
             Some((_, sum)) => sum.learn(outcome, FULL_TOPIC),
             None => topic.sums.push((place, *outcome)),
+        }
+    }
+
+    /// Learns what an answer of `target` came to without anybody saying it.
+    pub(super) fn sign(&mut self, target: &Target, sign: Sign) {
+        let place = self.place(target).map(usize::from);
+        if let Some(signs) = place.and_then(|place| self.signs.get_mut(place)) {
+            signs.learn(sign);
         }
     }
 
@@ -184,7 +233,9 @@ impl Outcomes {
         }
         let intent = place_of(intent);
         let of_intent = self.by_intent.iter().filter_map(|s| s.get(intent)).map(|s| s.n).sum();
-        View { outcomes: self, near, intent, of_intent }
+        let sum = |sum: Signs, s: &Signs| Signs { answers: sum.answers + s.answers, bad: sum.bad + s.bad };
+        let usual = self.signs.iter().fold(Signs::default(), sum).rate(0.05, SIGN_WEIGHT);
+        View { outcomes: self, near, intent, of_intent, usual }
     }
 }
 
@@ -195,6 +246,8 @@ pub(in crate::router) struct View<'a> {
     near: Vec<Sum>,
     intent: usize,
     of_intent: f32,
+    /// The share of all answers without a score that were no good.
+    usual: f32,
 }
 
 /// What is expected of a model for a question.
@@ -208,6 +261,8 @@ pub(in crate::router) struct Expected {
     pub hope: f32,
     /// Outcomes of the model that this rests on.
     pub outcomes: f32,
+    /// What signs without a score make of the quality; it is in it.
+    pub signs: f32,
 }
 
 impl View<'_> {
@@ -223,13 +278,17 @@ impl View<'_> {
         let place = self.outcomes.places.get(target).map(|p| usize::from(*p));
         let sums = place.and_then(|p| Some((self.outcomes.by_intent.get(p)?, self.near.get(p)?)));
         let Some((by_intent, near)) = sums else {
-            return Expected { quality: prior, cost_factor: 1.0, hope: HOPE, outcomes: 0.0 };
+            return Expected { quality: prior, cost_factor: 1.0, hope: HOPE, outcomes: 0.0, signs: 0.0 };
         };
         let mut all = Sum::default();
         by_intent.iter().for_each(|sum| all.add(sum, 1.0));
         let general = all.mean(prior, PRIOR_WEIGHT);
         let usual = by_intent.get(self.intent).map_or(general, |sum| sum.mean(general, MODEL_WEIGHT));
-        let quality = near.mean(usual, INTENT_WEIGHT).clamp(0.0, 1.0);
+        // Against the others' answers: signs are bad ones only, so that alone they would speak against whoever is asked most.
+        let own = place.and_then(|p| self.outcomes.signs.get(p)).copied().unwrap_or_default();
+        let signs = SIGN_WORTH * (self.usual - own.rate(self.usual, SIGN_WEIGHT));
+        let signs = signs.clamp(-SIGN_MOST, SIGN_MOST);
+        let quality = (near.mean(usual, INTENT_WEIGHT) + signs).clamp(0.0, 1.0);
         // The same for money, as a factor on the price: one call as expected beside the model's own, and two of those beside the near.
         let cost_factor = usd.filter(|usd| *usd > 0.0).map_or(1.0, |usd| {
             let (cost, expected) = (f64::from(all.cost), f64::from(all.expected));
@@ -238,7 +297,7 @@ impl View<'_> {
             near.clamp(0.02, 50.0)
         });
         let hope = HOPE * (INTENT_WEIGHT / (near.n + INTENT_WEIGHT)).sqrt();
-        Expected { quality, cost_factor, hope, outcomes: all.n }
+        Expected { quality, cost_factor, hope, outcomes: all.n, signs }
     }
 }
 
