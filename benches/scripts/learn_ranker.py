@@ -29,16 +29,16 @@ import sys
 import numpy as np
 
 RELEVANCE = ["keyword", "vector", "window_keyword", "window_vector", "conversation"]
-ADDED = ["graph", "exact", "entity", "time", "time_cue", "speaker", "length", "is_question", "asked", "earlier", "user_said",
-         "recency", "reliability", "frequency"]
+ADDED = ["graph", "exact", "entity", "phrase", "title", "answers", "time", "spoken", "time_cue", "speaker", "length", "long",
+         "is_question", "asked", "earlier", "beside", "first_person", "user_said", "recency", "reliability", "frequency"]
 NAMES = RELEVANCE + ADDED
-NEGATIVE = {"is_question"}
+NEGATIVE = {"is_question", "long", "beside"}
 KINDS = ["people", "assistant", "documents", "statements", "code"]
 # Not learned: the sets have no reliability, no uses and hardly a question about now.
 KEPT = {"recency", "reliability", "frequency"}
 
 _KEPT = dict(recency=0.15, reliability=0.05, frequency=0.02)
-_ADDED = dict(graph=1.0, exact=0.1, time=0.1, time_cue=0.1, speaker=0.07, is_question=-0.08)
+_ADDED = dict(graph=1.0, exact=0.1, phrase=0.1, title=0.1, answers=0.05, time=0.1, spoken=0.1, time_cue=0.1, speaker=0.07, is_question=-0.08)
 PRIOR = {
     "people": {**_ADDED, **_KEPT, "keyword": 0.15, "vector": 0.23, "window_keyword": 0.15, "window_vector": 0.23, "conversation": 0.24,
                "length": 0.2},
@@ -98,10 +98,11 @@ class Question:
 
         absent = np.full(n, np.nan)
         columns = [scaled(signal(name), name == "conversation") for name in RELEVANCE]
-        added = {name: signal(name) for name in ["graph", "exact", "entity", "time", "speaker", "is_question", "asked", "earlier",
-                                                 "reliability"]}
+        added = {name: signal(name) for name in ["graph", "exact", "entity", "phrase", "title", "answers", "time", "spoken", "speaker",
+                                                 "is_question", "asked", "earlier", "beside", "first_person", "reliability"]}
         added["time_cue"] = signal("time_cue") if when else absent
-        added["length"] = np.minimum(np.log1p(np.maximum(signal("length"), 0)) / math.log(31), 1.2) - 1.2
+        length = np.log1p(np.maximum(signal("length"), 0)) / math.log(31)
+        added["length"], added["long"] = np.minimum(length, 1.2) - 1.2, np.minimum(length, 2)
         added["user_said"] = absent if of_assistant else user - 1
         added["recency"] = np.exp(-math.log(2) / 30 * np.maximum(signal("age_days"), 0)) if row["about_now"] else absent
         added["frequency"] = np.log1p(np.maximum(signal("access_count"), 0)) / math.log(1001)

@@ -80,6 +80,28 @@ test('a ranker gets all candidates at once and orders them', async (t) => {
   await assert.rejects(inventive.recall(me, 'fish'), DecodeError)
 })
 
+test('a reranker reads the best again, and where it fails the ranking stays', async (t) => {
+  const reranker = {
+    name: 'likes dogs',
+    weight: 3,
+    async rerank(question, texts) {
+      assert.equal(question, 'the cat sat')
+      return texts.map((text) => (text.includes('dog') ? 1 : 0))
+    },
+  }
+  const syntra = await open(t, { reranker })
+  await syntra.remember(me, ['The cat sat on the mat.', 'The cat and the dog.'])
+  const { items, rerank } = await syntra.recall(me, 'the cat sat', { limit: 1 })
+  assert.deepEqual(items.map((item) => [item.memory.text, item.parts.rerank]), [['The cat and the dog.', 3]])
+  assert.deepEqual([rerank.name, rerank.read, rerank.error], ['likes dogs', 2, undefined])
+  const broken = await open(t, { reranker: { rerank: () => { throw new RangeError('lost') } } })
+  await broken.remember(me, ['The cat sat on the mat.', 'The cat and the dog.'])
+  const found = await broken.recall(me, 'the cat sat')
+  assert.equal(found.items[0].memory.text, 'The cat sat on the mat.')
+  assert.ok(found.rerank.error && found.rerank.read === 0)
+  await assert.rejects(Syntra.open({ reranker: {} }), /rerank/)
+})
+
 test('a context builder says what is sent and is held to the window', async (t) => {
   const provider = own(['m1'])
   const contextBuilder = {

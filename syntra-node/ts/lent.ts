@@ -1,7 +1,7 @@
 /** Rooms of the house written in JavaScript, as the engine calls them: a router, a ranker, a context builder, stores and a clock. */
 
 import { fromEngine } from './convert'
-import type { Choice, Clock, ContextBuilder, ContextInput, FleetModel, RankCandidate, Ranker, RankQuery, RouteOutcome, RouteQuery, Router } from './rooms'
+import type { Choice, Clock, ContextBuilder, ContextInput, FleetModel, RankCandidate, Ranker, RankQuery, Reranker, RouteOutcome, RouteQuery, Router } from './rooms'
 
 type Argument = { [key: string]: unknown }
 type Method = (argument: Argument, signal: AbortSignal) => unknown
@@ -29,6 +29,11 @@ function ranker(given: Ranker): Room {
   const rank: Method = ({ query, candidates }, signal) =>
     given.rank(fromEngine(query) as RankQuery, fromEngine(candidates) as RankCandidate[], { signal })
   return { lent: { rank }, words: { name: given.name ?? 'host', wants_topics: given.wantsTopics === true } }
+}
+
+function reranker(given: Reranker): Room {
+  const rerank: Method = ({ question, texts }, signal) => given.rerank(question as string, texts as string[], { signal })
+  return { lent: { rerank }, words: { name: given.name ?? 'host', depth: given.depth, weight: given.weight } }
 }
 
 function contextBuilder(given: ContextBuilder): Room {
@@ -72,6 +77,7 @@ function store(kind: string, given: object, must: Methods, may: Methods): Room {
 const ROOMS: { [room: string]: { needs?: string; make: (given: never) => Room } } = {
   router: { needs: 'plan', make: router },
   ranker: { needs: 'rank', make: ranker },
+  reranker: { needs: 'rerank', make: reranker },
   contextBuilder: { needs: 'build', make: contextBuilder },
   clock: { needs: 'now', make: clock },
   memoryStore: { make: (given: object) => store('memoryStore', given, MEMORY_STORE, MEMORY_STORE_MAY) },

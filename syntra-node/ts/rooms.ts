@@ -65,6 +65,20 @@ export interface Ranker {
   rank(query: RankQuery, candidates: RankCandidate[], options: Options): Maybe<Scored[]>
 }
 
+/**
+ * Reads the question and the best of what was recalled together, with a cross-encoder say: gets all texts in one call and returns a number
+ * for each, the higher the better it fits. Where it fails, the ranking stays and `rerank` of the recall says so.
+ */
+export interface Reranker {
+  /** For traces. */
+  name?: string
+  /** How many of the best it reads; 20 where nothing is said. */
+  depth?: number
+  /** What it adds to the score of the one that fits best; 1 where nothing is said. */
+  weight?: number
+  rerank(question: string, texts: string[], options: Options): Maybe<number[]>
+}
+
 /** What a context is built from; tokens are counted as the model that is likely to answer counts them. */
 export interface ContextInput {
   system: string

@@ -1,6 +1,6 @@
 /** What goes in and what comes out. Times are `Date`s; what is absent is `undefined`, never zero; costs are nano-dollars. */
 
-import type { Clock, ContextBuilder, MemoryStore, Ranker, Router, ThreadStore } from './rooms'
+import type { Clock, ContextBuilder, MemoryStore, Ranker, Reranker, Router, ThreadStore } from './rooms'
 
 export type MemoryType = 'profile' | 'semantic' | 'episodic' | 'procedural'
 export type Role = 'system' | 'user' | 'assistant' | 'tool'
@@ -128,6 +128,8 @@ export interface Page { offset?: number; limit?: number }
 /** A memory in its place: `parts` are what each signal contributed to `score`. */
 export interface RecalledMemory { memory: Memory; score: number; parts: { [signal: string]: number }; foundBy: Strategy[] }
 export type Strategy = 'vector' | 'keyword' | 'graph' | 'profile' | 'recent'
+/** What became of reading the best memories again; `error` says how it failed, the order is the ranker's then. */
+export interface RerankReport { name: string; read: number; elapsedUs: number; error?: Json }
 export interface StrategyReport { strategy: Strategy; found: number; elapsedUs: number; error?: Json }
 /** What memory knows of somebody or something that a question names, by who is named in what. */
 export interface EntityFact {
@@ -149,6 +151,8 @@ export interface Recall {
   /** What is known of whom and what the question names, with `graph` among the strategies. */
   entities: EntityFact[]
   strategies: StrategyReport[]
+  /** What became of reading the best again, where a reranker is set. */
+  rerank?: RerankReport
   analysis: QueryAnalysis
   /** How many candidates the strategies found together, and how many of them were different ones. */
   beforeDedup: number
@@ -190,7 +194,7 @@ export interface Plan {
 }
 
 /** A stretch of time that a question speaks of; `to` is exclusive. */
-export interface TimeRange { phrase: string; from: Date; to: Date }
+export interface TimeRange { phrase: string; from: Date; to: Date; yearly: boolean }
 /** What was understood of a question. */
 export interface QueryAnalysis {
   intent: 'conversation' | 'question' | 'recall' | 'command'
@@ -199,6 +203,7 @@ export interface QueryAnalysis {
   time?: TimeRange
   aboutNow: boolean
   asksWhen: boolean
+  asksFor?: 'name' | 'number'
   needsMemory: boolean
   memoryTypes: MemoryType[]
   exact: string[]
@@ -259,6 +264,8 @@ export interface Trace {
   rewritten?: string
   recalled: TracedMemory[]
   strategies: StrategyReport[]
+  /** What became of reading the best of what was recalled again, where a reranker is set. */
+  rerank?: RerankReport
   /** What is older in the thread than the messages that were read back word for word. */
   summary?: ThreadSummary
   context: ContextLine[]
@@ -644,6 +651,8 @@ export interface SyntraOptions {
   router?: Router
   /** A ranker of recalled memories of your own. */
   ranker?: Ranker
+  /** Reads the best of what was recalled again, together with the question. */
+  reranker?: Reranker
   /** A context builder of your own. */
   contextBuilder?: ContextBuilder
   /** Keeps the memories instead of SQLite. */

@@ -154,6 +154,55 @@ def test_a_ranker_may_give_scores_alone_and_what_it_makes_up_is_refused() -> Non
         assert [m.id for m in client.recall(ME, "fish").memories] == [max(ids)]
 
 
+# --- reranker ---------------------------------------------------------------------------------------------------------
+
+
+class LikesDogs:
+    name = "likes dogs"
+    depth = 5
+    weight = 3.0
+
+    def __init__(self) -> None:
+        self.read: list[list[str]] = []
+
+    def rerank(self, question: str, texts: list[str]) -> list[float]:
+        assert question == "the cat sat"
+        self.read.append(texts)
+        return [float("dog" in text) for text in texts]
+
+
+class LikesDogsLater(LikesDogs):
+    async def rerank(self, question: str, texts: list[str]) -> list[float]:  # type: ignore[override]
+        await asyncio.sleep(0)
+        return LikesDogs.rerank(self, question, texts)
+
+
+@pytest.mark.parametrize("reranker", [LikesDogs, LikesDogsLater])
+def test_a_reranker_reads_the_best_again(reranker: type[LikesDogs]) -> None:
+    mine = reranker()
+    with Syntra(reranker=mine) as client:
+        client.remember(ME, ["The cat sat on the mat.", "The cat and the dog."])
+        found = client.recall(ME, "the cat sat", limit=1)
+        assert [m.text for m in found.memories] == ["The cat and the dog."]
+        assert found.items[0].parts["rerank"] == 3
+        assert found.rerank is not None and (found.rerank.name, found.rerank.read, found.rerank.error) == ("likes dogs", 2, None)
+        assert [len(texts) for texts in mine.read] == [2], "one call, with more than are wanted"
+
+
+def test_a_reranker_that_fails_leaves_the_ranking_and_is_told() -> None:
+    class Broken:
+        def rerank(self, question: str, texts: list[str]) -> list[float]:
+            raise LookupError("lost")
+
+    with Syntra(reranker=Broken()) as client:
+        client.remember(ME, ["The cat sat on the mat.", "The cat and the dog."])
+        found = client.recall(ME, "the cat sat")
+        assert found.memories[0].text == "The cat sat on the mat."
+        assert found.rerank is not None and found.rerank.error is not None and found.rerank.read == 0
+    with pytest.raises(TypeError, match="rerank"):
+        Syntra(reranker=object())  # type: ignore[arg-type]
+
+
 # --- context builder --------------------------------------------------------------------------------------------------
 
 

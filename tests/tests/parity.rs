@@ -130,6 +130,7 @@ const RESULTS: &[(&str, &str)] = &[
     ("RecalledItem", "chat/event.rs"),
     ("Remembered", "memory/types.rs"),
     ("Request", "chat/request.rs"),
+    ("RerankReport", "memory/rerank.rs"),
     ("ResponseCacheOptions", "exec/cache.rs"),
     ("RetryPolicy", "exec/policy.rs"),
     ("SemanticCacheOptions", "exec/cache/semantic.rs"),

@@ -2,8 +2,8 @@
 
 use super::limits::{BreakerWords, PaceWords, ResponseCacheWords, SemanticCacheWords};
 use super::{
-    Host, HostClock, HostContextBuilder, HostEmbedder, HostMemoryStore, HostProvider, HostRanker, HostRouter,
-    HostThreadStore,
+    Host, HostClock, HostContextBuilder, HostEmbedder, HostMemoryStore, HostProvider, HostRanker, HostReranker,
+    HostRouter, HostThreadStore,
 };
 use crate::Syntra;
 use crate::context::Budget;
@@ -40,6 +40,7 @@ struct Config {
     embedder: Option<EmbedderWords>,
     router: Option<RouterWords>,
     ranker: Option<RankerWords>,
+    reranker: Option<RerankerWords>,
     context_builder: Option<Lent>,
     memory_store: Option<StoreWords>,
     thread_store: Option<StoreWords>,
@@ -175,6 +176,18 @@ struct RankerWords {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct RerankerWords {
+    host: String,
+    /// What traces call it.
+    name: String,
+    /// How many of the best it reads.
+    depth: Option<usize>,
+    /// What it adds to the score of the one that fits best.
+    weight: Option<f32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct StoreWords {
     host: String,
     /// Those of the methods that need not be there that it has.
@@ -261,6 +274,10 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
     }
     if let Some(words) = config.ranker {
         builder = builder.ranker(Arc::new(HostRanker::new(words.host, words.name, lender()?, words.wants_topics)));
+    }
+    if let Some(words) = config.reranker {
+        let reranker = HostReranker::new(words.host, words.name, lender()?, words.depth, words.weight)?;
+        builder = builder.reranker(Arc::new(reranker));
     }
     if let Some(Lent { host }) = config.context_builder {
         builder = builder.context_builder(Arc::new(HostContextBuilder::new(host, lender()?)));

@@ -2,12 +2,14 @@
 //! files of the folder.
 
 mod clock;
+mod rerank;
 mod rooms;
 mod stores;
 #[cfg(test)]
 mod tests;
 
 pub use clock::HostClock;
+pub use rerank::HostReranker;
 pub use rooms::{HostContextBuilder, HostRanker, HostRouter};
 pub use stores::{HostMemoryStore, HostThreadStore};
 

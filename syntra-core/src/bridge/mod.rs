@@ -17,6 +17,6 @@ pub use call::{METHODS, call, stream};
 pub use config::{Bridged, build};
 pub use host::{
     Host, HostClock, HostContextBuilder, HostEmbedder, HostFailure, HostMemoryStore, HostProvider, HostRanker,
-    HostRouter, HostThreadStore, error_json,
+    HostReranker, HostRouter, HostThreadStore, error_json,
 };
 pub use reader::Reader;

@@ -7,12 +7,14 @@ mod gather;
 mod recall;
 #[cfg(test)]
 mod recall_tests;
+mod rerank;
 mod sqlite;
 mod types;
 
 pub use extract::{ExtractedFact, extract_facts};
 pub use gather::Gathered;
 pub use recall::{Memories, Recall, RecallRequest, Recalled, StrategyReport};
+pub use rerank::RerankReport;
 pub use sqlite::{IndexUsage, SqliteMemoryStore};
 pub use types::{
     Erased, Memory, MemoryPatch, MemorySource, MemoryStats, MemoryType, NewMemory, NewVector, Outcome, Page, Remembered,

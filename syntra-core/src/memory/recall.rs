@@ -1,5 +1,6 @@
 //! Remembering and recalling: the embedder, the store's strategies side by side, and one ranking over what they find.
 
+use super::rerank::{self, RerankReport};
 use super::{Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered};
 use crate::chat::Scope;
 use crate::clock::Clock;
@@ -7,7 +8,7 @@ use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::query::{self, QueryAnalysis};
 use crate::search::{
-    EntityFact, Filter, HybridRanker, RankQuery, SearchQuery, Signal, Strategy, code_words, is_code, words,
+    EntityFact, Filter, HybridRanker, RankQuery, Reranker, SearchQuery, Signal, Strategy, code_words, is_code, words,
 };
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -32,7 +33,7 @@ const RECENT_POOL: usize = 10;
 /// How many candidates are ranked.
 const MOST_CANDIDATES: usize = 400;
 /// How many memories one recall returns at the most.
-const MOST_RECALLED: usize = 200;
+pub(super) const MOST_RECALLED: usize = 200;
 
 /// What is to be recalled.
 ///
@@ -151,11 +152,14 @@ pub struct Recall {
     pub analysis: QueryAnalysis,
     /// One report a strategy, in the order asked for.
     pub strategies: Vec<StrategyReport>,
+    /// What became of the second look, where there is a [`Reranker`].
+    pub rerank: Option<RerankReport>,
     /// How many candidates the strategies found together.
     pub before_dedup: usize,
     /// How many of them were different ones.
     pub after_dedup: usize,
-    /// How long each step took: `analyse`, `embed`, `strategies` (with the signals of what they found), `rank`, `fetch`.
+    /// How long each step took: `analyse`, `embed`, `strategies` (with the signals of what they found), `rank`, `fetch`, and
+    /// `rerank` where there is a [`Reranker`].
     pub spans: Vec<(&'static str, Duration)>,
 }
 
@@ -165,6 +169,7 @@ pub struct Memories {
     store: Arc<dyn MemoryStore>,
     embedder: Arc<dyn Embedder>,
     ranker: Arc<dyn HybridRanker>,
+    reranker: Option<Arc<dyn Reranker>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -176,7 +181,13 @@ impl Memories {
         ranker: Arc<dyn HybridRanker>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { store, embedder, ranker, clock }
+        Self { store, embedder, ranker, reranker: None, clock }
+    }
+
+    /// The same, with the best read again by `reranker`; it reads nothing where nobody sets one.
+    pub fn with_reranker(mut self, reranker: Arc<dyn Reranker>) -> Self {
+        self.reranker = Some(reranker);
+        self
     }
 
     /// The store behind it.
@@ -269,10 +280,12 @@ impl Memories {
         let after_dedup = candidates.len();
         watch.lap("strategies");
 
-        let (intent, limit) = (analysis.intent, request.limit);
+        let intent = analysis.intent;
+        // A second look needs more than are wanted, to choose from.
+        let limit = self.reranker.as_deref().map_or(request.limit, |r| request.limit.max(rerank::depth(r)));
         let query = RankQuery { text: &request.text, analysis: &analysis, intent, now, limit };
         let mut ranked = self.ranker.rank_async(&query, candidates).await?;
-        ranked.truncate(request.limit);
+        ranked.truncate(limit);
         watch.lap("rank");
 
         // The memories that entities are known from go along: they tell how a name is spelt.
@@ -285,7 +298,7 @@ impl Memories {
         for entity in &mut entities {
             spell(entity, &memories);
         }
-        let items = ranked
+        let mut items: Vec<Recalled> = ranked
             .into_iter()
             .filter_map(|r| {
                 let memory = memories.remove(&*r.candidate.id)?;
@@ -298,7 +311,15 @@ impl Memories {
             })
             .collect();
         watch.lap("fetch");
-        Ok(Recall { items, entities, analysis, strategies: reports, before_dedup, after_dedup, spans: watch.spans })
+        let mut rerank = None;
+        if let Some(reranker) = self.reranker.as_deref() {
+            let mut report = rerank::rerank(reranker, &request.text, &mut items).await;
+            report.elapsed_us = watch.lap("rerank").as_micros() as u64;
+            rerank = Some(report);
+            items.truncate(request.limit);
+        }
+        let spans = watch.spans;
+        Ok(Recall { items, entities, analysis, strategies: reports, rerank, before_dedup, after_dedup, spans })
     }
 
     /// Says that memories were used, so that they count as used from now on.
@@ -521,9 +542,11 @@ impl<'a> Watch<'a> {
         Self { clock, last: clock.monotonic(), spans: Vec::with_capacity(6) }
     }
 
-    fn lap(&mut self, name: &'static str) {
+    fn lap(&mut self, name: &'static str) -> Duration {
         let now = self.clock.monotonic();
-        self.spans.push((name, now.saturating_sub(self.last)));
+        let took = now.saturating_sub(self.last);
+        self.spans.push((name, took));
         self.last = now;
+        took
     }
 }

@@ -5,7 +5,7 @@ use super::*;
 use crate::SystemClock;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind};
-use crate::search::{DefaultRanker, IndexDocument, Partition, Signal};
+use crate::search::{DefaultRanker, IndexDocument, Partition, Reranker, Signal};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -274,4 +274,65 @@ async fn long_texts_are_embedded_in_pieces_and_texts_that_change_again() {
     memories.supersede(&scope, "long", NewMemory::new(MemoryType::Semantic, "newer")).await.unwrap();
     memories.used(&scope, &["a".into()]).await.unwrap();
     assert_eq!(memories.get(&scope, &["a".into()]).await.unwrap()[0].access_count, 1);
+}
+
+type Answer = fn(Vec<f32>) -> Result<Vec<f32>>;
+
+/// Likes what has a word; fails, or answers wrongly, where it is told to.
+#[derive(Debug)]
+struct Likes {
+    word: &'static str,
+    answer: Answer,
+}
+
+#[async_trait]
+impl Reranker for Likes {
+    fn name(&self) -> &str {
+        "likes"
+    }
+
+    fn depth(&self) -> usize {
+        3
+    }
+
+    async fn rerank(&self, _: &str, texts: &[&str]) -> Result<Vec<f32>> {
+        (self.answer)(texts.iter().map(|text| if text.contains(self.word) { 40.0 } else { -40.0 }).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_second_look_changes_the_order_and_says_so() {
+    let (memories, scope) = with_some(&[], false).await;
+    let plain = memories.recall(&scope, RecallRequest::new("What did Ada paint?").with_limit(1)).await.unwrap();
+    assert!(plain.rerank.is_none() && plain.items[0].memory.id == "a");
+    // It reads more than are wanted, and what it reads has the speaker's name in front.
+    let memories = memories.with_reranker(Arc::new(Likes { word: "Ada: The dog", answer: Ok }));
+    let recall = memories.recall(&scope, RecallRequest::new("What did Ada paint?").with_limit(1)).await.unwrap();
+    assert_eq!(recall.items.len(), 1);
+    let first = &recall.items[0];
+    assert_eq!(first.memory.id, "c");
+    assert!(first.parts.contains(&(Signal::Rerank, 1.0)));
+    assert!((first.parts.iter().map(|(_, p)| p).sum::<f32>() - first.score).abs() < 1e-5);
+    let report = recall.rerank.unwrap();
+    assert_eq!((report.name.as_str(), report.read, report.error.is_none()), ("likes", 3, true));
+    assert_eq!(recall.spans.last().map(|(name, _)| *name), Some("rerank"));
+}
+
+#[tokio::test]
+async fn a_second_look_that_fails_leaves_the_ranking() {
+    let (memories, scope) = with_some(&[], false).await;
+    let request = || RecallRequest::new("What did Ada paint?").with_limit(2);
+    let plain = memories.recall(&scope, request()).await.unwrap();
+    let wrong: [Answer; 3] = [
+        |_| Err(Error::new(ErrorKind::Embedding, "no")),
+        |scores| Ok(scores.into_iter().skip(1).collect()),
+        |scores| Ok(scores.into_iter().map(|_| f32::NAN).collect()),
+    ];
+    for answer in wrong {
+        let memories = memories.clone().with_reranker(Arc::new(Likes { word: "dog", answer }));
+        let recall = memories.recall(&scope, request()).await.unwrap();
+        assert_eq!(recall.items, plain.items);
+        let report = recall.rerank.unwrap();
+        assert_eq!((report.read, report.error.map(|e| e.kind())), (0, Some(ErrorKind::Embedding)));
+    }
 }

@@ -94,6 +94,7 @@ pub fn analyse(text: &str, now: Timestamp, tz: &TimeZone) -> QueryAnalysis {
         time: found_time.map(|f| f.time),
         about_now: intent::about_now(&lowered),
         asks_when: intent::asks_when(&lowered),
+        asks_for: intent::asks_for(&lowered),
         needs_memory: intent::needs_memory(&lowered),
         memory_types: intent::memory_types(&lowered, intent, language),
         exact,

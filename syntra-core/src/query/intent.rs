@@ -1,7 +1,7 @@
 //! What kind of utterance a text is, whether memory can help, and what it asks about time.
 
-use super::QueryIntent;
 use super::words::{Language, Word, phrases, word_set};
+use super::{AnswerKind, QueryIntent};
 use crate::memory::MemoryType;
 use std::collections::HashSet;
 
@@ -210,6 +210,53 @@ fn is_question(t: &Lowered<'_>) -> bool {
     }
     t.phrase(&["i wonder", "any idea", "do you know", "wondering if", "i'd like to know", "i want to know"])
         || CJK_QUESTIONS.split(' ').any(|part| t.cjk(&[part]))
+}
+
+/// What kind of thing it asks for: told by its question word.
+pub(super) fn asks_for(t: &Lowered<'_>) -> Option<AnswerKind> {
+    word_set!(
+        NAMES,
+        "who who's whom whose where where's which quién quiénes dónde cuál cuáles wer wen wem wo wohin woher welche welcher \
+        welches welchen où quel quelle quels quelles dove quale quem onde qual кто где"
+    );
+    word_set!(
+        NUMBERS,
+        "cuánto cuánta cuántos cuántas combien wieviel wieviele quanto quanta quantos quantas quanti quante сколько"
+    );
+    let number = t.any(&NUMBERS)
+        || t.phrase(&[
+            "how many",
+            "how much",
+            "how old",
+            "how long",
+            "how often",
+            "how far",
+            "how tall",
+            "how high",
+            "how big",
+            "how large",
+            "how heavy",
+            "how fast",
+            "what number",
+            "what percentage",
+            "what age",
+            "what price",
+            "wie viel",
+            "wie viele",
+            "wie oft",
+            "wie lange",
+            "wie alt",
+            "wie weit",
+            "wie hoch",
+        ])
+        || t.cjk(&["多少", "几个", "幾個", "いくつ", "いくら", "何人", "何回"]);
+    if number {
+        return Some(AnswerKind::Number);
+    }
+    let name = NAMES.contains(t.at(t.body()))
+        || t.phrase(&["name", "names", "the title of", "nombre", "wie heißt", "comment s'appelle"])
+        || t.cjk(&["谁", "誰", "哪里", "哪裡", "どこ", "だれ"]);
+    name.then_some(AnswerKind::Name)
 }
 
 /// Whether it asks when something happened.

@@ -43,6 +43,19 @@ pub struct TimeRange {
     pub from: Timestamp,
     /// Its end, exclusive.
     pub to: Timestamp,
+    /// Whether it comes round each year and no year was said (`in June`, `at Christmas`): `from` and `to` are then the nearest.
+    pub yearly: bool,
+}
+
+/// What kind of thing answers a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AnswerKind {
+    /// Somebody, a place, one of several things: who, where, which.
+    Name,
+    /// A number or an amount: how many, how long, how old.
+    Number,
 }
 
 /// What was understood of a question.
@@ -61,6 +74,8 @@ pub struct QueryAnalysis {
     pub about_now: bool,
     /// Whether it asks when something happened.
     pub asks_when: bool,
+    /// What kind of thing it asks for, where that shows.
+    pub asks_for: Option<AnswerKind>,
     /// Whether memory can help; false for greetings and thanks.
     pub needs_memory: bool,
     /// The types of memory that can help; empty means all.

@@ -159,7 +159,8 @@ impl<'a> Parser<'a> {
                 _ => false,
             })
             .collect();
-        (from < to).then_some(Found { time: TimeRange { phrase, from, to }, words: hit.start..hit.next, lasting })
+        let time = TimeRange { phrase, from, to, yearly: !hit.dated };
+        (from < to).then_some(Found { time, words: hit.start..hit.next, lasting })
     }
 
     /// A time with what opens or joins it: since, until, before, after, between … and, from … to.
@@ -190,17 +191,17 @@ impl<'a> Parser<'a> {
             }
             Concept::Since => {
                 let hit = inner(i + 1)?;
-                (hit.from < self.now).then_some(Hit { to: self.now, start: i, ..hit })
+                (hit.from < self.now).then_some(Hit { to: self.now, start: i, dated: true, ..hit })
             }
-            Concept::Until => inner(i + 1).map(|hit| Hit { from: midnight(LONG_AGO), start: i, ..hit }),
+            Concept::Until => inner(i + 1).map(|hit| Hit { from: midnight(LONG_AGO), start: i, dated: true, ..hit }),
             Concept::Before => {
                 let hit = inner(self.skip(i + 1, &[Concept::Of]))?;
-                Some(Hit { from: midnight(LONG_AGO), to: hit.from, start: i, ..hit })
+                Some(Hit { from: midnight(LONG_AGO), to: hit.from, start: i, dated: true, ..hit })
             }
             Concept::After => {
                 let hit = inner(i + 1)?;
                 let end = if hit.to < self.now { self.now } else { midnight(FAR_AHEAD) };
-                Some(Hit { from: hit.to, to: end, start: i, ..hit })
+                Some(Hit { from: hit.to, to: end, start: i, dated: true, ..hit })
             }
             _ => self.point(i, depth, false),
         }

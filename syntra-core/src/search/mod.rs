@@ -17,7 +17,7 @@ mod vector;
 
 pub use bm25::{Bm25Params, idf};
 pub use partition::{Found, Partition};
-pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights, SignalWeights};
+pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights, Reranker, SignalWeights};
 pub use signals::{Candidate, Signal, Signals, Strategies, Strategy};
 pub use text::TextAnalyzer;
 pub(crate) use text::{code_words, is_code, is_stop_word, words};

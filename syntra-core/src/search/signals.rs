@@ -114,7 +114,7 @@ pub enum Signal {
     WindowVector,
     /// BM25 of the whole conversation or document.
     Conversation,
-    /// 1 when its time lies in the time asked for.
+    /// How near the time at which it was said is to the time asked for: 1 within it, less further off, half of that before it.
     Time,
     /// 1 when its speaker is named in the question.
     Speaker,
@@ -140,11 +140,25 @@ pub enum Signal {
     Asked,
     /// How well what was said two turns before it fits, 0 to 1; between people.
     Earlier,
+    /// How well what was said just before and just after it fits by itself, 0 to 1, the mean of both; between people.
+    Beside,
+    /// The share of the time that it speaks of (`yesterday`, `in May 2023`) that lies in the time asked for.
+    Spoken,
+    /// The share of the question's pairs of neighbouring words that are neighbours in it too.
+    Phrase,
+    /// The share of its title's words that the question has.
+    Title,
+    /// 1 when it has what is asked for: a number for how many, a name for who, where and which.
+    Answers,
+    /// 1 when who says it speaks of himself or herself (I, my, we).
+    FirstPerson,
+    /// What a [`crate::search::Reranker`] says of it, against the others that it read: 0 to 1.
+    Rerank,
 }
 
 impl Signal {
     /// All of them, in order; a signal's place here is its place in [`Signals`].
-    pub const ALL: [Signal; 23] = [
+    pub const ALL: [Signal; 30] = [
         Signal::Keyword,
         Signal::ClassicKeyword,
         Signal::Vector,
@@ -168,11 +182,18 @@ impl Signal {
         Signal::Episodic,
         Signal::Asked,
         Signal::Earlier,
+        Signal::Beside,
+        Signal::Spoken,
+        Signal::Phrase,
+        Signal::Title,
+        Signal::Answers,
+        Signal::FirstPerson,
+        Signal::Rerank,
     ];
 }
 
 // A new signal belongs at the end of the enum and of the list.
-const _: () = assert!(Signal::ALL.len() == Signal::Earlier as usize + 1 && Signal::ALL.len() <= 32);
+const _: () = assert!(Signal::ALL.len() == Signal::Rerank as usize + 1 && Signal::ALL.len() <= 32);
 
 /// The signals that a candidate has; what is absent is absent, not zero. It holds them all in place, without an allocation.
 ///

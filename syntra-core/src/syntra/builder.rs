@@ -14,7 +14,7 @@ use crate::provider::{self, Provider};
 use crate::router::{
     Catalogue, DefaultRouter, Experiment, Experiments, HealthOptions, Router, RouterPreferences, RoutingPolicy, Target,
 };
-use crate::search::{DefaultRanker, HybridRanker};
+use crate::search::{DefaultRanker, HybridRanker, Reranker};
 use crate::storage::Database;
 use crate::thread::{SqliteThreadStore, ThreadStore};
 use crate::turn::{HostPolicies, LearnedFiles, Rooms};
@@ -41,6 +41,7 @@ pub struct SyntraBuilder {
     store: Option<Arc<dyn MemoryStore>>,
     threads: Option<Arc<dyn ThreadStore>>,
     ranker: Arc<dyn HybridRanker>,
+    reranker: Option<Arc<dyn Reranker>>,
     router: Option<Arc<dyn Router>>,
     preferences: RouterPreferences,
     policies: HostPolicies,
@@ -83,6 +84,7 @@ impl SyntraBuilder {
             store: None,
             threads: None,
             ranker: Arc::new(DefaultRanker::default()),
+            reranker: None,
             router: None,
             preferences: RouterPreferences::default(),
             policies: HostPolicies::default(),
@@ -223,6 +225,13 @@ impl SyntraBuilder {
     /// Replaces the ranking of recalled memories.
     pub fn ranker(mut self, ranker: Arc<dyn HybridRanker>) -> Self {
         self.ranker = ranker;
+        self
+    }
+
+    /// Has the best of what is recalled read again together with the question, by a cross-encoder say; nothing is unless this
+    /// is set. Where it fails, the ranking stays and [`crate::memory::Recall::rerank`] says so.
+    pub fn reranker(mut self, reranker: Arc<dyn Reranker>) -> Self {
+        self.reranker = Some(reranker);
         self
     }
 
@@ -450,8 +459,12 @@ impl SyntraBuilder {
             (exact, semantic) => Some(ResponseCache::new(exact, semantic, self.clock.clone())?),
         };
         let admissions = Admissions::new(self.providers, self.admission, self.clock.clone());
+        let memories = Memories::new(store.clone(), embedder.clone(), self.ranker, self.clock.clone());
         let rooms = Rooms {
-            memories: Memories::new(store.clone(), embedder.clone(), self.ranker, self.clock.clone()),
+            memories: match self.reranker {
+                Some(reranker) => memories.with_reranker(reranker),
+                None => memories,
+            },
             threads,
             admissions,
             targets,

@@ -297,6 +297,10 @@ async fn recall(turn: &mut Turn, out: &stream::Emitter, question: &str, history:
             .filter_map(|s| s.error.as_ref().map(|e| format!("recall by {:?} failed: {e}", s.strategy))),
     );
     turn.trace.strategies = recall.strategies;
+    if let Some(error) = recall.rerank.as_ref().and_then(|report| report.error.as_ref()) {
+        turn.trace.warnings.push(format!("reading the recalled memories again failed: {error}"));
+    }
+    turn.trace.rerank = recall.rerank;
     // What the history shows anyway need not be shown twice to a model; an answer without one has nothing else to quote.
     let found = recall.items.iter().map(|item| (item.memory.clone(), item.score)).collect();
     let in_history: HashSet<&str> = history.iter().map(|m| m.id.as_str()).collect();

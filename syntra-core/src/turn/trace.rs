@@ -5,7 +5,7 @@ use crate::chat::{NanoDollars, Usage};
 use crate::context::{ContextLine, Dropped, Section};
 use crate::error::Error;
 use crate::exec::AttemptRecord;
-use crate::memory::{MemoryType, StrategyReport};
+use crate::memory::{MemoryType, RerankReport, StrategyReport};
 use crate::query::QueryAnalysis;
 use crate::router::Plan;
 use crate::search::{Signal, Strategy};
@@ -35,6 +35,8 @@ pub struct Trace {
     pub recalled: Vec<TracedMemory>,
     /// What each strategy found and how long it took.
     pub strategies: Vec<StrategyReport>,
+    /// What became of reading the best of them again, where a [`crate::search::Reranker`] is set.
+    pub rerank: Option<RerankReport>,
     /// What is older in the thread than the messages that were read back word for word.
     pub summary: Option<ThreadSummary>,
     /// The lines of the context and where they are from.
@@ -115,6 +117,7 @@ impl Trace {
             rewritten: None,
             recalled: Vec::new(),
             strategies: Vec::new(),
+            rerank: None,
             summary: None,
             context: Vec::new(),
             dropped: Vec::new(),

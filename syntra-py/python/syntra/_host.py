@@ -14,7 +14,7 @@ from typing import Any, Protocol, Union, runtime_checkable
 
 from ._convert import decode, encode
 from ._errors import Kept, SyntraError
-from ._lent import ClockObject, ContextObject, RankerObject, RouterObject, memory_store, thread_store
+from ._lent import ClockObject, ContextObject, RankerObject, RerankerObject, RouterObject, memory_store, thread_store
 from ._types import Event, Request, Response
 
 Reply = Union[str, Response]
@@ -265,13 +265,14 @@ ROOMS: dict[str, Callable[[Any], Any]] = {
     "embedder": _EmbedderObject,
     "router": RouterObject,
     "ranker": RankerObject,
+    "reranker": RerankerObject,
     "context_builder": ContextObject,
     "memory_store": memory_store,
     "thread_store": thread_store,
     "clock": ClockObject,
 }
 #: The method by which such an object is known, where the stores' own check does not say it.
-_NEEDED = {"router": "plan", "ranker": "rank", "context_builder": "build", "clock": "now"}
+_NEEDED = {"router": "plan", "ranker": "rank", "reranker": "rerank", "context_builder": "build", "clock": "now"}
 
 
 class Dispatcher:
@@ -320,6 +321,9 @@ class Dispatcher:
         elif room == "ranker":
             words["name"] = str(getattr(given, "name", type(given).__name__))
             words["wants_topics"] = bool(getattr(given, "wants_topics", False))
+        elif room == "reranker":
+            words["name"] = str(getattr(given, "name", type(given).__name__))
+            words |= {key: getattr(given, key) for key in ("depth", "weight") if hasattr(given, key)}
         elif room.endswith("_store"):
             words["methods"] = made.has
         return words

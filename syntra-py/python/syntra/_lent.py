@@ -191,6 +191,31 @@ class RankerObject:
         return self._ranker.rank(decode(RankQuery, argument["query"]), decode(list[Candidate], argument["candidates"]))
 
 
+# --- reranker ---------------------------------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Reranker(Protocol):
+    """Reads the question and the best of what was recalled together, with a cross-encoder say: ``rerank`` gets all texts in one call and
+    returns a number for each, the higher the better it fits. Where it fails, the ranking stays and ``Recall.rerank`` says so.
+
+    A ``name``, for traces, ``depth`` (how many of the best it reads: 20) and ``weight`` (what it adds to the score of the one that fits
+    best: 1) are optional.
+    """
+
+    def rerank(self, question: str, texts: list[str]) -> Sequence[float] | Awaitable[Sequence[float]]: ...
+
+
+class RerankerObject:
+    """A reranker, as the engine calls it."""
+
+    def __init__(self, reranker: Any) -> None:
+        self._reranker = reranker
+
+    def rerank(self, argument: dict[str, Any]) -> Any:
+        return self._reranker.rerank(argument["question"], argument["texts"])
+
+
 # --- context builder --------------------------------------------------------------------------------------------------
 
 

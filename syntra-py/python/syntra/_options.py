@@ -10,7 +10,7 @@ from typing import Any, Literal, TypedDict, Union
 
 from ._convert import decode, encode
 from ._host import Embedder, Provider, StreamingProvider
-from ._lent import Clock, ContextBuilder, MemoryStore, Ranker, Router, ThreadStore
+from ._lent import Clock, ContextBuilder, MemoryStore, Ranker, Reranker, Router, ThreadStore
 from ._types import (
     Breaker,
     Budget,
@@ -59,6 +59,8 @@ class Settings(TypedDict, total=False):
     router: Router | None
     #: A ranker of recalled memories of your own.
     ranker: Ranker | None
+    #: Reads the best of what was recalled again, together with the question.
+    reranker: Reranker | None
     #: A context builder of your own.
     context_builder: ContextBuilder | None
     #: Keeps the memories instead of SQLite.

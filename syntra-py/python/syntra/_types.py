@@ -368,6 +368,8 @@ class Recall:
     after_dedup: int
     #: Microseconds of each step.
     spans: dict[str, int]
+    #: What became of reading the best again, where a reranker is set.
+    rerank: RerankReport | None = None
 
     @property
     def memories(self) -> list[Memory]:
@@ -510,17 +512,18 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
-    """A stretch of time that a question speaks of; ``to`` is exclusive."""
+    """A stretch of time that a question speaks of; ``to`` is exclusive. ``yearly``: no year was said (``in June``)."""
 
     phrase: str
     from_: datetime
     to: datetime
+    yearly: bool = False
 
     @classmethod
     def _from_json(cls, data: dict[str, Any]) -> TimeRange:
         from ._convert import parse_time
 
-        return cls(data["phrase"], parse_time(data["from"]), parse_time(data["to"]))
+        return cls(data["phrase"], parse_time(data["from"]), parse_time(data["to"]), data["yearly"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -536,6 +539,7 @@ class QueryAnalysis:
     memory_types: list[str]
     exact: list[str]
     time: TimeRange | None = None
+    asks_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -557,6 +561,16 @@ class StrategyReport:
 
     strategy: str
     found: int
+    elapsed_us: int
+    error: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RerankReport:
+    """What became of reading the best memories again; ``error`` says how it failed, the order is the ranker's then."""
+
+    name: str
+    read: int
     elapsed_us: int
     error: dict[str, Any] | None = None
 
@@ -648,6 +662,8 @@ class Trace:
     rewritten: str | None = None
     #: What is older in the thread than the messages that were read back word for word.
     summary: ThreadSummary | None = None
+    #: What became of reading the best of what was recalled again, where a reranker is set.
+    rerank: RerankReport | None = None
     counter: tuple[str, bool] | None = None
     plan: Plan | None = None
     cost: int | None = None

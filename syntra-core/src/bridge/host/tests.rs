@@ -146,6 +146,7 @@ fn understood(words: &Value) -> QueryAnalysis {
         phrase: serde_json::from_value(range["phrase"].clone()).unwrap(),
         from: time(&range["from"]),
         to: time(&range["to"]),
+        yearly: range["yearly"] == true,
     });
     QueryAnalysis {
         keywords: field(words, "keywords"),

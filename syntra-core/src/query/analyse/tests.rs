@@ -173,6 +173,29 @@ fn now_and_when() {
 }
 
 #[test]
+fn what_is_asked_for_is_told_by_the_question_word() {
+    use crate::query::AnswerKind::{Name, Number};
+    for (text, kind) in [
+        ("Who came to the party?", Some(Name)),
+        ("Where does Ada live?", Some(Name)),
+        ("Hi, which book did she like?", Some(Name)),
+        ("What is the name of her dog?", Some(Name)),
+        ("¿Dónde vive?", Some(Name)),
+        ("Wer war das?", Some(Name)),
+        ("他住在哪里？", Some(Name)),
+        ("How many cats has she?", Some(Number)),
+        ("And for how long did they stay?", Some(Number)),
+        ("Combien de chats a-t-elle ?", Some(Number)),
+        ("有多少只猫？", Some(Number)),
+        ("What did she paint?", None),
+        ("However many there are", None),
+        ("The man who came", None),
+    ] {
+        assert_eq!(at_noon(text).asks_for, kind, "{text}");
+    }
+}
+
+#[test]
 fn types_are_ordered_never_invented() {
     assert_eq!(at_noon("What is my name?").memory_types.first(), Some(&MemoryType::Profile));
     assert_eq!(at_noon("What did we talk about?").memory_types.first(), Some(&MemoryType::Episodic));

@@ -162,6 +162,25 @@ fn what_is_no_time() {
 }
 
 #[test]
+fn a_time_without_its_year_comes_round_each_year() {
+    for (text, yearly) in [
+        ("in June", true),
+        ("on 7 May", true),
+        ("during the summer", true),
+        ("at Christmas", true),
+        ("between May and July", true),
+        ("in June 2022", false),
+        ("last June", false),
+        ("since May", false),
+        ("before Christmas", false),
+        ("yesterday", false),
+    ] {
+        let found = resolve_statement_time(text, NOW.parse().unwrap(), &TimeZone::UTC).unwrap();
+        assert_eq!(found.yearly, yearly, "{text}");
+    }
+}
+
+#[test]
 fn the_time_zone_decides_the_day() {
     // 03:00 UTC on 12 June is still 11 June in New York.
     let tz = TimeZone::posix("EST5EDT,M3.2.0,M11.1.0").unwrap();

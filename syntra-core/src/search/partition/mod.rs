@@ -10,6 +10,8 @@ mod known;
 mod signals;
 #[cfg(test)]
 mod tests;
+mod times;
+mod wording;
 
 use super::bm25::Bm25Index;
 use super::graph::EntityGraph;
@@ -137,7 +139,8 @@ impl Partition {
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
         let documents = self.slots.capacity() * size_of::<Option<Document>>()
-            + self.by_id.keys().map(|id| id.len() + 64).sum::<usize>();
+            + self.by_id.keys().map(|id| id.len() + 64).sum::<usize>()
+            + self.slots.iter().flatten().map(|doc| doc.pairs.memory_bytes() + doc.title.len() * 4).sum::<usize>();
         let conversations: usize = self.conversations.iter().map(Conversation::memory_bytes).sum();
         documents
             + conversations
@@ -183,6 +186,7 @@ impl Partition {
         };
         let terms: Vec<(&str, f32)> = reading.terms.iter().map(|(t, w)| (t.as_str(), *w)).collect();
         self.words.insert(slot, &terms);
+        let title = reading.title.iter().filter_map(|term| self.words.term(term)).collect();
         self.graph.insert(slot, doc.text, doc.title);
         if let Some(vector) = doc.vector {
             self.vectors.upsert(slot, vector)?;
@@ -210,6 +214,12 @@ impl Partition {
                 is_question: reading.is_question,
                 time_cue: reading.time_cue,
                 is_code: reading.is_code,
+                first_person: reading.first_person,
+                has_name: reading.has_name,
+                has_number: reading.has_number,
+                spoken: reading.spoken,
+                pairs: reading.pairs,
+                title,
             });
         }
         self.by_id.insert(id, slot);

@@ -3,12 +3,16 @@
 use super::Partition;
 use super::document::Document;
 use super::find::{Found, found};
+use super::times::Asked;
+use super::wording::pairs_asked;
 use crate::chat::Role;
 use crate::memory::MemoryType;
+use crate::query::AnswerKind;
 use crate::search::bm25::{Bm25Params, QueryTerm, idf};
 use crate::search::vector::{Rounded, dot, normalised};
 use crate::search::{Candidate, SearchQuery, Signal, Signals, Strategies, text};
 use rustc_hash::FxHashMap;
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// What a slot is looked at for.
@@ -24,6 +28,10 @@ struct Context<'a> {
     named: Vec<u32>,
     /// The terms of each exact string asked for.
     exact: Vec<Vec<Option<u32>>>,
+    /// The question's pairs of neighbouring words.
+    pairs: Vec<u16>,
+    /// The time asked for.
+    time: Option<Asked>,
     /// The terms of each keyword of the question, where that is wanted.
     topics: Vec<Vec<Option<u32>>>,
     conversation_terms: Vec<QueryTerm>,
@@ -32,6 +40,8 @@ struct Context<'a> {
     counts: Vec<f32>,
     /// The cosine of each of those slots with the question; not a number where there is no vector.
     cosines: Vec<f32>,
+    /// How well each of them fits, see [`Context::fit`]: worked out when it is first asked for, not a number until then.
+    fits: Vec<Cell<f32>>,
 }
 
 pub(super) fn compute(partition: &Partition, ids: &[String], query: &SearchQuery<'_>) -> Vec<Candidate> {
@@ -96,6 +106,8 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
         context.cosines = cosines;
     }
 
+    context.fits = vec![Cell::new(f32::NAN); needed.len()];
+
     let mut conversations: FxHashMap<u32, f32> = FxHashMap::default();
     let place = |slot: u32| {
         let row = row_of.get(slot as usize).and_then(|row| (*row as usize).checked_sub(1))?;
@@ -108,9 +120,17 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
         if let Some([before, after, earlier]) = beside {
             let window = [Some(own), before.and_then(place), after.and_then(place)];
             context.neighbours(&window, doc, &mut signals);
-            let asked = before.filter(|slot| partition.document(*slot).is_some_and(|d| d.is_question));
-            for (signal, of) in [(Signal::Asked, asked), (Signal::Earlier, *earlier)] {
-                if let Some(fit) = of.and_then(place).and_then(|at| context.fit(at)) {
+            let [_, at_before, at_after] = window;
+            let fit = |at: Option<Place>| at.and_then(|at| context.fit(at));
+            let fit_before = fit(at_before);
+            let was_asked = before.is_some_and(|slot| partition.document(slot).is_some_and(|d| d.is_question));
+            let asked = fit_before.filter(|_| was_asked);
+            let both = [fit_before, fit(at_after)];
+            let beside = both.iter().flatten().sum::<f32>() / 2.0;
+            let beside = both.iter().any(Option::is_some).then_some(beside);
+            let earlier = fit(earlier.and_then(place));
+            for (signal, of) in [(Signal::Asked, asked), (Signal::Earlier, earlier), (Signal::Beside, beside)] {
+                if let Some(fit) = of {
                     signals.set(signal, fit);
                 }
             }
@@ -169,11 +189,14 @@ impl<'a> Context<'a> {
             vector,
             named,
             exact,
+            pairs: pairs_asked(&partition.analyzer, query.text),
+            time: query.analysis.time.as_ref().map(Asked::of),
             topics,
             conversation_terms,
             conversation_average,
             counts: Vec::new(),
             cosines: Vec::new(),
+            fits: Vec::new(),
         }
     }
 
@@ -197,6 +220,15 @@ impl<'a> Context<'a> {
 
     /// How well a document fits the question, as a share of the best one's score in words and in vectors: 0 to 1.
     fn fit(&self, at: Place) -> Option<f32> {
+        let cell = self.fits.get(at.row)?;
+        if cell.get().is_nan() {
+            // Below 0 stands for nothing to tell it by.
+            cell.set(self.work_out_fit(at).unwrap_or(-1.0));
+        }
+        Some(cell.get()).filter(|fit| *fit >= 0.0)
+    }
+
+    fn work_out_fit(&self, at: Place) -> Option<f32> {
         let words = &self.partition.words;
         let best = self.found.keyword.first().map_or(0.0, |(_, score)| *score);
         let keyword = (best > 1e-6).then(|| {
@@ -246,8 +278,27 @@ impl<'a> Context<'a> {
                 signals.set(signal, of.iter().filter(has).count() as f32 / of.len() as f32);
             }
         }
-        if let (Some(time), Some(at)) = (&self.query.analysis.time, doc.said_at) {
-            signals.set(Signal::Time, f32::from(u8::from(at >= time.from && at < time.to)));
+        if !self.pairs.is_empty() {
+            let there = self.pairs.iter().filter(|pair| doc.pairs.contains(**pair)).count();
+            signals.set(Signal::Phrase, there as f32 / self.pairs.len() as f32);
+        }
+        if !doc.title.is_empty() {
+            let terms = &self.found.terms;
+            let asked = |term: &&u32| terms.binary_search_by_key(*term, |t| t.term).is_ok();
+            signals.set(Signal::Title, doc.title.iter().filter(asked).count() as f32 / doc.title.len() as f32);
+        }
+        if let Some(asked) = &self.time {
+            if let Some(at) = doc.said_at {
+                signals.set(Signal::Time, asked.nearness(at));
+            }
+            if let Some(spoken) = doc.spoken {
+                signals.set(Signal::Spoken, asked.share(spoken));
+            }
+        }
+        match self.query.analysis.asks_for {
+            Some(AnswerKind::Name) => signals.set(Signal::Answers, f32::from(u8::from(doc.has_name))),
+            Some(AnswerKind::Number) => signals.set(Signal::Answers, f32::from(u8::from(doc.has_number))),
+            None => {}
         }
     }
 
@@ -295,6 +346,7 @@ impl<'a> Context<'a> {
     fn nature(&self, doc: &Document, signals: &mut Signals) {
         signals.set(Signal::Length, doc.content_words as f32);
         signals.set(Signal::IsQuestion, f32::from(u8::from(doc.is_question)));
+        signals.set(Signal::FirstPerson, f32::from(u8::from(doc.first_person)));
         signals.set(Signal::Code, f32::from(u8::from(doc.is_code)));
         signals.set(Signal::Episodic, f32::from(u8::from(doc.kind == MemoryType::Episodic)));
         signals.set(Signal::TimeCue, f32::from(u8::from(doc.time_cue)));

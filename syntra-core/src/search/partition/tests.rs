@@ -251,6 +251,74 @@ fn neighbours_help_between_people_and_not_beside_an_assistant() {
     }
 }
 
+/// The signals of each of `documents` for `text`, asked on 1 July 2023.
+fn signals_of(documents: &[IndexDocument<'_>], text: &str) -> Vec<crate::search::Signals> {
+    let mut partition = Partition::new(2);
+    documents.iter().for_each(|doc| partition.upsert(doc).unwrap());
+    let ids: Vec<String> = documents.iter().map(|doc| doc.id.to_owned()).collect();
+    let now = "2023-07-01T12:00:00Z".parse().unwrap();
+    let analysis = crate::query::analyse(text, now, &jiff::tz::TimeZone::UTC);
+    let filter = Filter::default();
+    let query =
+        SearchQuery { text, analysis: &analysis, vector: None, filter: &filter, now, limit: 100, topics: false };
+    partition.signals(&ids, &query).into_iter().map(|candidate| candidate.signals).collect()
+}
+
+#[test]
+fn a_time_asked_for_is_matched_with_when_it_was_said_and_what_it_speaks_of() {
+    let at = |text: &str| Some(text.parse().unwrap());
+    let all = signals_of(
+        &[
+            IndexDocument { said_at: at("2023-05-08T13:00:00Z"), ..doc("told after", "I ran a race yesterday.") },
+            IndexDocument { said_at: at("2023-05-07T13:00:00Z"), ..doc("said then", "I am running.") },
+            IndexDocument { said_at: at("2023-06-20T13:00:00Z"), ..doc("later", "I ran a race last year.") },
+            IndexDocument { kind: MemoryType::Semantic, ..doc("written", "The race of 7 May 2023 was won by Ada.") },
+        ],
+        "Who ran a race on May 7, 2023?",
+    );
+    let of = |at: usize, signal| all[at].get(signal);
+    assert_eq!(of(1, Signal::Time), Some(1.0));
+    assert!(of(0, Signal::Time).is_some_and(|near| near > 0.5 && near < 1.0));
+    assert!(of(2, Signal::Time).is_some_and(|near| near < 0.01));
+    assert_eq!((of(0, Signal::Spoken), of(3, Signal::Spoken)), (Some(1.0), Some(1.0)));
+    assert_eq!((of(1, Signal::Spoken), of(3, Signal::Time)), (None, None), "what is absent is absent");
+    assert!(of(2, Signal::Spoken).is_some_and(|share| share < 0.01));
+    // A question that asks for no time has neither.
+    let none = signals_of(
+        &[IndexDocument { said_at: at("2023-05-08T13:00:00Z"), ..doc("a", "I ran yesterday.") }],
+        "Who ran?",
+    );
+    assert_eq!((none[0].get(Signal::Time), none[0].get(Signal::Spoken)), (None, None));
+}
+
+#[test]
+fn phrases_titles_and_what_answers_are_told() {
+    let all = signals_of(
+        &[
+            IndexDocument { title: Some("The support group"), ..doc("a", "I meet Ada there twice a week.") },
+            doc("b", "a group I support"),
+        ],
+        "How many support groups does Ada know?",
+    );
+    let of = |at: usize, signal: Signal| all[at].get(signal);
+    // `many support`, `support group`, `groups does`, `does Ada`, `Ada know`.
+    assert_eq!((of(0, Signal::Phrase), of(1, Signal::Phrase)), (Some(0.2), Some(0.0)));
+    assert_eq!((of(0, Signal::Title), of(1, Signal::Title)), (Some(1.0), None));
+    assert_eq!((of(0, Signal::Answers), of(1, Signal::Answers)), (Some(1.0), Some(0.0)), "twice is a number");
+    assert_eq!((of(0, Signal::FirstPerson), of(1, Signal::FirstPerson)), (Some(1.0), Some(1.0)));
+    let who = signals_of(&[doc("a", "Then Ada went."), doc("b", "Then she went.")], "Who went?");
+    assert_eq!((who[0].get(Signal::Answers), who[1].get(Signal::Answers)), (Some(1.0), Some(0.0)));
+    assert_eq!(who[0].get(Signal::FirstPerson), Some(0.0));
+}
+
+#[test]
+fn what_stands_beside_it_is_weighed_between_people() {
+    let turn = |id: &'static str, text: &'static str| IndexDocument { conversation: Some("c"), ..doc(id, text) };
+    let all = signals_of(&[turn("a", "The lake house?"), turn("b", "Yes."), turn("c", "So far away.")], "lake house");
+    let beside: Vec<f32> = all.iter().map(|signals| signals.get(Signal::Beside).unwrap()).collect();
+    assert!(beside[0] < 0.01 && (beside[1] - 0.5).abs() < 0.01 && beside[2] < 0.01, "{beside:?}");
+}
+
 #[test]
 fn what_is_absent_is_absent() {
     let mut partition = Partition::new(2);

@@ -25,20 +25,34 @@ pub struct SignalWeights {
     pub exact: f32,
     /// Of the question's entities found.
     pub entity: f32,
-    /// Of a time within the time asked for.
+    /// Of the question's neighbouring words that are neighbours in it.
+    pub phrase: f32,
+    /// Of its title's words that the question has.
+    pub title: f32,
+    /// Of having the kind of thing that is asked for.
+    pub answers: f32,
+    /// Of having been said in the time asked for, or near it.
     pub time: f32,
+    /// Of speaking of the time asked for.
+    pub spoken: f32,
     /// Of a time word, where the question asks when.
     pub time_cue: f32,
     /// Of a speaker named in the question.
     pub speaker: f32,
     /// Of `min(ln(1 + content words) / ln 31, 1.2) - 1.2`: what is short loses.
     pub length: f32,
+    /// Of `min(ln(1 + content words) / ln 31, 2)`, negative: what is long speaks of much else.
+    pub long: f32,
     /// Of being itself a question; negative.
     pub is_question: f32,
     /// Of the fit of the question asked just before it.
     pub asked: f32,
     /// Of the fit of what was said two turns before it.
     pub earlier: f32,
+    /// Of the fit of what was said just before and after it, negative: what fits better by itself takes what the neighbours lend.
+    pub beside: f32,
+    /// Of speaking of oneself.
+    pub first_person: f32,
     /// What the assistant's words lose against the user's, unless the question is about what the assistant said.
     pub user_said: f32,
     /// Of recency, where the question is about now.
@@ -51,7 +65,7 @@ pub struct SignalWeights {
 
 impl SignalWeights {
     /// The names of the weights, in order.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: [&'static str; 26] = [
         "keyword",
         "vector",
         "window_keyword",
@@ -60,13 +74,20 @@ impl SignalWeights {
         "graph",
         "exact",
         "entity",
+        "phrase",
+        "title",
+        "answers",
         "time",
+        "spoken",
         "time_cue",
         "speaker",
         "length",
+        "long",
         "is_question",
         "asked",
         "earlier",
+        "beside",
+        "first_person",
         "user_said",
         "recency",
         "reliability",
@@ -91,13 +112,20 @@ impl SignalWeights {
             "graph" => &mut self.graph,
             "exact" => &mut self.exact,
             "entity" => &mut self.entity,
+            "phrase" => &mut self.phrase,
+            "title" => &mut self.title,
+            "answers" => &mut self.answers,
             "time" => &mut self.time,
+            "spoken" => &mut self.spoken,
             "time_cue" => &mut self.time_cue,
             "speaker" => &mut self.speaker,
             "length" => &mut self.length,
+            "long" => &mut self.long,
             "is_question" => &mut self.is_question,
             "asked" => &mut self.asked,
             "earlier" => &mut self.earlier,
+            "beside" => &mut self.beside,
+            "first_person" => &mut self.first_person,
             "user_said" => &mut self.user_said,
             "recency" => &mut self.recency,
             "reliability" => &mut self.reliability,
@@ -140,9 +168,9 @@ impl Default for DefaultWeights {
 ///
 /// Keyword and vector scores, those of the neighbours and the conversation's are scaled by min-max over the candidates; the
 /// relevance of a candidate is their weighted mean over what it has (an absent one is left out and the weights are
-/// renormalised). What else is known of it is added: hops over the entity graph, exact strings, time, speaker, length,
-/// whether it is a question or answers one, who said it, and recency only where the question is about now. The weights are
-/// learned for four kinds of what is searched; the formula, the script and the figures are in `docs/ranking.md`.
+/// renormalised). What else is known of it is added: hops over the entity graph, exact strings, phrases, its title, time, speaker,
+/// length, whether it is a question or answers one, who said it, and recency only where the question is about now. The weights are
+/// learned for five kinds of what is searched; the formula, the script and the figures are in `docs/ranking.md`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct DefaultRanker {
     weights: DefaultWeights,
@@ -230,12 +258,23 @@ impl DefaultRanker {
         add(Signal::Graph, w.graph, &as_is);
         add(Signal::Exact, w.exact, &as_is);
         add(Signal::Entity, w.entity, &as_is);
+        add(Signal::Phrase, w.phrase, &as_is);
+        add(Signal::Title, w.title, &as_is);
+        add(Signal::Answers, w.answers, &as_is);
         add(Signal::Time, w.time, &as_is);
+        add(Signal::Spoken, w.spoken, &as_is);
         add(Signal::Speaker, w.speaker, &as_is);
-        add(Signal::Length, w.length, &|n| (n.max(0.0).ln_1p() / 31f32.ln()).min(1.2) - 1.2);
+        if w.length != 0.0 || w.long != 0.0 {
+            add(Signal::Length, 1.0, &|n| {
+                let length = n.max(0.0).ln_1p() / 31f32.ln();
+                w.length * (length.min(1.2) - 1.2) + w.long * length.min(2.0)
+            });
+        }
         add(Signal::IsQuestion, w.is_question, &as_is);
         add(Signal::Asked, w.asked, &as_is);
         add(Signal::Earlier, w.earlier, &as_is);
+        add(Signal::Beside, w.beside, &as_is);
+        add(Signal::FirstPerson, w.first_person, &as_is);
         if question.when {
             add(Signal::TimeCue, w.time_cue, &as_is);
         }

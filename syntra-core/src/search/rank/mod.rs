@@ -1,13 +1,15 @@
-//! The rankers: the documented classic formula, and the default one.
+//! The rankers: the documented classic formula, and the default one; and who may read the best again.
 
 mod classic;
 mod default;
 mod learned;
+mod rerank;
 #[cfg(test)]
 mod tests;
 
 pub use classic::{ClassicRanker, ClassicWeights};
 pub use default::{DefaultRanker, DefaultWeights, SignalWeights};
+pub use rerank::Reranker;
 
 use super::{Candidate, Ranked, Signal};
 

@@ -88,6 +88,8 @@ impl Dump {
             "category": question.category,
             "gold": question.gold,
             "asks_when": analysis.asks_when,
+            "asks_for": analysis.asks_for,
+            "time": analysis.time,
             "about_now": analysis.about_now,
             "intent": analysis.intent,
             "candidates": candidates,
