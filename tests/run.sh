@@ -75,7 +75,9 @@ run_python() {
   step "Python"
   make_venv || { fail "Python: no virtual environment"; return; }
   local venv=$out/venv log=$out/python.log p f
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'maturin>=1.16,<2' 'pytest>=8' 'mypy>=1.11' || { fail "Python: pip install"; return; }
+  # What checks the package, and the packages whose interfaces it has.
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'maturin>=1.16,<2' 'pytest>=8' 'mypy>=1.11' 'pyright>=1.1.390' 'ruff>=0.8' \
+    'openai>=1.60' 'langchain-core>=0.3' 'llama-index-core>=0.12' || { fail "Python: pip install"; return; }
   rm -rf "$out/wheels"
   (cd syntra-py && "$venv/bin/maturin" build --quiet --profile dev --locked --strip false --interpreter "$venv/bin/python" --out "$out/wheels") ||
     { fail "Python: the wheel does not build"; return; }
@@ -98,7 +100,7 @@ run_node() {
   npm install --no-save --no-audit --no-fund --loglevel=error || { fail "Node: npm install"; cd "$root" || exit; return; }
   npx --no-install napi build --platform --no-js --dts ../target/syntra-native.d.ts --output-dir . >"$out/napi.log" 2>&1 ||
     { tail -30 "$out/napi.log"; fail "Node: the binary does not build"; cd "$root" || exit; return; }
-  npm run --silent build:ts && npm run --silent typecheck || { fail "Node: the types do not check"; cd "$root" || exit; return; }
+  npm run --silent build:ts && npm run --silent typecheck && npm run --silent lint || { fail "Node: the types or the lints do not check"; cd "$root" || exit; return; }
   node --test --test-reporter=tap __test__/*.test.js >"$log" 2>&1
   local status=$?
   cd "$root" || exit

@@ -14,7 +14,7 @@ const noon = new Date('2026-01-02T12:00:00.000Z')
 
 function own(models = ['small', 'large']) {
   const requests = []
-  return { name: 'mine', models, requests, complete: (request) => (requests.push(request), `${request.model} answers`) }
+  return { name: 'mine', models, requests, complete(request) { requests.push(request); return `${request.model} answers` } }
 }
 
 async function open(t, options) {
@@ -43,9 +43,9 @@ test('a router chooses and hears how it went', async (t) => {
   assert.equal(queries.at(-1).maxCost, 500_000_000)
   assert.equal(queries.at(-1).needs.jsonSchema, false)
   await syntra.feedback(me, answer.turnId, 0.25)
-  for (let tries = 0; outcomes.length < 2 && tries < 1000; tries++) await sleep(5)
+  for (let tries = 0; !outcomes.some((o) => o.score !== undefined) && tries < 1000; tries++) await sleep(5)
   assert.deepEqual(outcomes[0].target, { provider: 'mine', model: 'large' })
-  assert.equal(outcomes[1].score, 0.25)
+  assert.deepEqual(outcomes.map((o) => o.score).filter((score) => score !== undefined), [0.25])
 })
 
 test('what a router throws is the cause, and a stranger is told', async (t) => {
@@ -180,12 +180,12 @@ class Memories {
     return ids.filter((id) => this.#of(scope).delete(id)).length
   }
 
-  touch(scope, ids, at) {
+  touch(_scope, ids, at) {
     assert.ok(at instanceof Date)
     this.touched.push(...ids)
   }
 
-  list(scope, filter, { offset, limit }) {
+  list(scope, _filter, { offset, limit }) {
     return [...this.#of(scope).values()].slice(offset, offset + limit)
   }
 
@@ -265,11 +265,11 @@ class Threads {
     return this.#row(scope, id).messages.filter((m) => before === undefined || m.place < before).slice(-limit)
   }
 
-  summary(scope, id) {
+  summary(_scope, id) {
     return this.summaries.get(id)
   }
 
-  setSummary(scope, id, from, summary) {
+  setSummary(_scope, id, from, summary) {
     if ((this.summaries.get(id)?.covered ?? 0) !== from) return false
     this.summaries.set(id, summary)
     return true

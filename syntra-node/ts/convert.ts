@@ -25,7 +25,7 @@ function isPairs(name: string, value: unknown, parent: Json): value is [string, 
 }
 
 function fromSource(source: Json): Json {
-  const file = source['bytes'] as { media_type: string; data: string } | undefined
+  const file = source.bytes as { media_type: string; data: string } | undefined
   return file === undefined ? source : { data: Buffer.from(file.data, 'base64'), mediaType: file.media_type }
 }
 

@@ -18,7 +18,7 @@ const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? (Symbol.
 let numbers = 1
 
 const ASK_KEYS = new Set([
-  'thread', 'model', 'instructions', 'images', 'documents', 'toolResults', 'tools', 'toolChoice', 'jsonSchema', 'jsonSchemaName', 'json',
+  'thread', 'history', 'model', 'instructions', 'images', 'documents', 'toolResults', 'tools', 'toolChoice', 'jsonSchema', 'jsonSchemaName', 'json',
   'temperature', 'maxTokens', 'stop', 'seed', 'reasoning', 'extra', 'maxCostUsd', 'policy', 'recall', 'remember', 'recallLimit', 'now', 'recovery', 'deadline', 'cache', 'signal',
 ])
 
@@ -34,17 +34,17 @@ function askParams(scope: Scope, question: string | Message, options: AskOptions
   for (const result of toolResults ?? []) parts.push({ type: 'tool_result', ...result })
   const role = toolResults !== undefined && toolResults.length > 0 ? 'tool' : given.role
   const ask = toEngine({ ...plain, message: { ...given, role, parts } }) as { [key: string]: unknown }
-  if (jsonSchema !== undefined) ask['output'] = { json_schema: { name: jsonSchemaName ?? 'answer', schema: jsonSchema } }
-  else if (json === true) ask['output'] = 'json'
-  if (policy !== undefined) ask['policy'] = policyWords(policy)
-  if (maxCostUsd !== undefined) ask['max_cost'] = Math.round(maxCostUsd * 1e9)
+  if (jsonSchema !== undefined) ask.output = { json_schema: { name: jsonSchemaName ?? 'answer', schema: jsonSchema } }
+  else if (json === true) ask.output = 'json'
+  if (policy !== undefined) ask.policy = policyWords(policy)
+  if (maxCostUsd !== undefined) ask.max_cost = Math.round(maxCostUsd * 1e9)
   return JSON.stringify({ scope, ask })
 }
 
 /** A policy as the engine takes it: patterns are keys of `weights` and stay as they are. */
 function policyWords({ maxCostUsd, ...policy }: RoutingPolicy): { [key: string]: unknown } {
   const words = toEngine(policy) as { [key: string]: unknown }
-  if (maxCostUsd !== undefined) words['max_cost'] = Math.round(maxCostUsd * 1e9)
+  if (maxCostUsd !== undefined) words.max_cost = Math.round(maxCostUsd * 1e9)
   return words
 }
 
@@ -90,22 +90,22 @@ export class Syntra {
     const plain: { [key: string]: unknown } = { ...rest }
     for (const room of ROOM_NAMES) delete plain[room]
     const config = toEngine(plain) as { [key: string]: unknown }
-    config['from_env'] = fromEnv
+    config.from_env = fromEnv
     if (providers !== undefined) {
-      config['providers'] = providers.map((p) => (isServer(p) ? toEngine(p) : host.addProvider(p)))
+      config.providers = providers.map((p) => (isServer(p) ? toEngine(p) : host.addProvider(p)))
     }
     if (experiments !== undefined) {
-      config['experiments'] = experiments.map(({ arms, ...experiment }) => ({
+      config.experiments = experiments.map(({ arms, ...experiment }) => ({
         ...(toEngine(experiment) as object),
         arms: arms.map(({ policy: own, ...arm }) => ({ ...arm, ...(own && { policy: policyWords(own) }) })),
       }))
     }
-    if (policy !== undefined) config['policy'] = policyWords(policy)
+    if (policy !== undefined) config.policy = policyWords(policy)
     if (organisationPolicies !== undefined) {
-      config['organisation_policies'] = Object.entries(organisationPolicies).map(([organisation, own]) => ({ organisation, policy: policyWords(own) }))
+      config.organisation_policies = Object.entries(organisationPolicies).map(([organisation, own]) => ({ organisation, policy: policyWords(own) }))
     }
-    if (embedder !== undefined) config['embedder'] = host.addEmbedder(embedder)
-    if (catalogue !== undefined) config['catalogue'] = catalogue
+    if (embedder !== undefined) config.embedder = host.addEmbedder(embedder)
+    if (catalogue !== undefined) config.catalogue = catalogue
     for (const room of ROOM_NAMES) {
       const given = (options as { [room: string]: object | undefined })[room]
       if (given !== undefined) config[snake(room)] = host.addRoom(room, given)

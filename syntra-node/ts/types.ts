@@ -393,6 +393,8 @@ export interface Abortable { signal?: AbortSignal }
 export interface AskOptions extends Abortable {
   /** The thread it belongs to; created if it is not there. A new one where there is none. */
   thread?: string
+  /** The conversation so far, oldest first, where you keep it yourself: it takes the place of a thread, and nothing is written to one. */
+  history?: Message[]
   /** `provider/model` that must answer. */
   model?: string
   /** Instructions for this turn, after the persona's own. */

@@ -119,6 +119,8 @@ def arguments(action: str, step: dict[str, Any], given: dict[str, Any]) -> tuple
     if action in ("ask", "stream", "plan"):
         if "policy" in out:
             out["policy"] = syntra.RoutingPolicy(**out["policy"])
+        if "history" in out:
+            out["history"] = [decode(Message, m) for m in out["history"]]
         out["tools"] = [Tool(**t) for t in out.get("tools", [])]
         out["images"] = [Image(**i) for i in out.get("images", [])]
         out["tool_results"] = [ToolResult(**r) for r in out.get("tool_results", [])]

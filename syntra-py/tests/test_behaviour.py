@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 import runner
-import syntra
 from conftest import CASES
+
+import syntra
 
 CASES_BY_NAME = {
     f"{path.stem}: {case['name']}": case

@@ -154,7 +154,7 @@ def test_ctrl_c_ends_a_sync_call_and_a_sync_stream(mock: Any) -> None:
         for call in (lambda: client.ask(ME, "hello"), lambda: list(client.stream(ME, "hello"))):
             asked = len(server.log())
 
-            def interrupt() -> None:
+            def interrupt(asked: int = asked) -> None:
                 server.wait_for(lambda log: len(log) > asked)
                 os.kill(os.getpid(), signal.SIGINT)
 

@@ -8,9 +8,9 @@ import json
 from typing import Any
 
 import pytest
+from conftest import ROOT
 
 import syntra
-from conftest import ROOT
 
 PARITY: dict[str, Any] = json.loads((ROOT / "tests" / "parity.json").read_text(encoding="utf-8"))
 

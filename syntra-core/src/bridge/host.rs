@@ -312,20 +312,23 @@ impl Provider for HostProvider {
         let argument = serde_json::to_value(request).map_err(|e| undecodable(&self.name, "stream", &e))?;
         let opened: Opened = ask(&self.host, &self.name, "stream", &argument).await?;
         let open = Open { host: self.host.clone(), object: self.name.clone(), stream: opened.stream, done: false };
-        let state = (open, VecDeque::new(), false);
-        Ok(stream::unfold(state, |(mut open, mut ready, mut finished)| async move {
+        let state = (open, VecDeque::new(), false, FinishReason::Stop);
+        Ok(stream::unfold(state, |(mut open, mut ready, mut finished, mut reason)| async move {
             loop {
                 if let Some(event) = ready.pop_front() {
                     finished |= matches!(event, Event::Finish { .. });
-                    return Some((Ok(event), (open, ready, finished)));
+                    if matches!(event, Event::ToolCall(_)) {
+                        reason = FinishReason::ToolCalls;
+                    }
+                    return Some((Ok(event), (open, ready, finished, reason)));
                 }
                 if open.done {
                     if finished {
                         return None;
                     }
                     // A host's iterator that simply ends has said all it had to say.
-                    let end = Event::Finish { reason: FinishReason::Stop };
-                    return Some((Ok(end), (open, ready, true)));
+                    let end = Event::Finish { reason: reason.clone() };
+                    return Some((Ok(end), (open, ready, true, reason)));
                 }
                 match ask::<Batch>(&open.host, &open.object, "next", &json!({"stream": open.stream})).await {
                     Ok(batch) => {
@@ -334,7 +337,7 @@ impl Provider for HostProvider {
                     }
                     Err(error) => {
                         (open.done, finished) = (true, true);
-                        return Some((Err(error), (open, ready, finished)));
+                        return Some((Err(error), (open, ready, finished, reason)));
                     }
                 }
             }

@@ -40,6 +40,7 @@ pub(super) struct AskParams {
 struct AskWords {
     message: Message,
     thread: Option<String>,
+    history: Option<Vec<Message>>,
     model: Option<String>,
     instructions: Option<String>,
     #[serde(default)]
@@ -85,6 +86,7 @@ impl AskParams {
         let words = self.ask;
         let mut ask = Ask::message(words.message);
         ask.thread = words.thread;
+        ask.history = words.history;
         ask.model = words.model;
         ask.instructions = words.instructions;
         ask.tools = words.tools;

@@ -27,6 +27,8 @@ pub struct Ask {
     pub message: Message,
     /// The thread it belongs to; created if it is not there. A new thread where there is none.
     pub thread: Option<String>,
+    /// The conversation so far, where the caller keeps it: it takes the place of a thread, and nothing is written to one.
+    pub history: Option<Vec<Message>>,
     /// `provider/model` that must answer.
     pub model: Option<String>,
     /// Instructions for this turn, after the persona's own.
@@ -80,6 +82,7 @@ impl Ask {
         Self {
             message,
             thread: None,
+            history: None,
             model: None,
             instructions: None,
             tools: Vec::new(),
@@ -106,6 +109,12 @@ impl Ask {
     /// Continues the thread `id`, or begins it.
     pub fn with_thread(mut self, id: impl Into<String>) -> Self {
         self.thread = Some(id.into());
+        self
+    }
+
+    /// Goes on from `history`, oldest first, which the caller keeps: users', assistants' and tools' messages.
+    pub fn with_history(mut self, history: Vec<Message>) -> Self {
+        self.history = Some(history);
         self
     }
 

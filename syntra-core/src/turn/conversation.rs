@@ -5,7 +5,8 @@ use crate::chat::Message;
 use crate::context::{Rolling, SUMMARY_EVERY, begins_exchange, summarise};
 use crate::error::{ErrorKind, Result};
 use crate::thread::{ThreadMessage, ThreadSummary};
-use serde_json::Value;
+use jiff::Timestamp;
+use serde_json::{Map, Value};
 
 /// Messages read beside the newest: those that wait for their block of exchanges to be whole, as a rule.
 const MARGIN: u64 = 4 * SUMMARY_EVERY as u64;
@@ -36,7 +37,31 @@ pub(super) async fn read_thread(turn: &mut Turn) -> Result<Conversation> {
     conversation
 }
 
+/// The conversation that the caller keeps: the newest `keep` messages, what is older as a summary of this turn's own.
+fn given(history: &[Message], keep: u64, now: Timestamp) -> Conversation {
+    let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+    let message = |(place, message): (usize, &Message)| ThreadMessage {
+        id: String::new(),
+        place: place as u64,
+        message: message.clone(),
+        created_at: now,
+        metadata: Map::new(),
+    };
+    let mut messages: Vec<ThreadMessage> = history.iter().enumerate().map(message).collect();
+    if messages.len() <= keep || keep == 0 {
+        messages.truncate(keep);
+        return Conversation { history: messages, ..Conversation::default() };
+    }
+    let boundary = boundary(&messages, (messages.len() - keep) as u64);
+    let older: Vec<ThreadMessage> = messages.extract_if(.., |m| m.place < boundary).collect();
+    let older = ThreadSummary { covered: older.len() as u64, text: summarise(None, &said(&older)) };
+    Conversation { history: messages, older: Some(older).filter(|older| older.covered > 0), next: None }
+}
+
 async fn read(turn: &mut Turn) -> Result<Conversation> {
+    if let Some(history) = &turn.ask.history {
+        return Ok(given(history, turn.rooms.history_messages, turn.now));
+    }
     let Some(id) = turn.ask.thread.clone() else { return Ok(Conversation::default()) };
     let (threads, scope, keep) = (turn.rooms.threads.clone(), turn.scope.clone(), turn.rooms.history_messages);
     if keep == 0 {

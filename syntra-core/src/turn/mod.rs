@@ -153,6 +153,18 @@ impl Turn {
                 "the current message must be of role user or tool; use Ask::with_instructions for a system text",
             ));
         }
+        if let Some(history) = &ask.history {
+            if ask.thread.is_some() {
+                return Err(Error::invalid(
+                    "the conversation so far is that of a thread or the history given, not both",
+                ));
+            }
+            if history.iter().any(|message| message.role == crate::chat::Role::System) {
+                return Err(Error::invalid(
+                    "the history has a message of role system; use Ask::with_instructions for a system text",
+                ));
+            }
+        }
         if let Some(policy) = &ask.policy {
             policy.check()?;
         }

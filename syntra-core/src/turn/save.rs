@@ -49,6 +49,13 @@ pub(super) async fn save(turn: &mut Turn, prepared: Prepared, outcome: Outcome) 
 }
 
 async fn append(turn: &Turn, answered: &Answered, answer: Message) -> Result<Vec<ThreadMessage>> {
+    if let Some(history) = &turn.ask.history {
+        // The caller keeps the conversation; what was said may be remembered all the same.
+        let place = history.len() as u64;
+        let one = |id, place, message| ThreadMessage { id, place, message, created_at: turn.now, metadata: Map::new() };
+        let question = one(super::new_id(), place, turn.ask.message.clone());
+        return Ok(vec![question, one(answered.message_id.clone(), place + 1, answer)]);
+    }
     let threads = &turn.rooms.threads;
     let id = &turn.trace.thread_id;
     let mut metadata = Map::new();

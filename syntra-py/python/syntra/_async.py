@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -11,14 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from ._convert import decode
 from ._engine import Base, awaited, reraised
-from ._options import AskOptions, Item, MemoryOptions, Question, Settings
-from ._options import ask_params, id_list, memory_filter, memory_items, params, response
+from ._options import (
+    AskOptions,
+    Item,
+    MemoryOptions,
+    Question,
+    Settings,
+    ask_params,
+    id_list,
+    memory_filter,
+    memory_items,
+    params,
+    response,
+)
 from ._stream import AsyncStream
 from ._types import (
-    ExperimentReport,
     Answer,
     DocumentStats,
     Erased,
+    ExperimentReport,
     Health,
     IndexReport,
     Memory,
@@ -39,6 +49,7 @@ from ._types import (
     TokenCount,
     Trace,
 )
+from ._value import asyncio
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack

@@ -43,10 +43,11 @@ def decode(cls: type[T], data: Any) -> T:
 
 def encode(value: Any) -> Any:
     """``value`` as what ``json.dumps`` takes: dataclasses without their ``None`` fields, times as text, bytes in base64."""
-    if value is None or isinstance(value, (str, int, float, bool)) and not isinstance(value, Enum):
-        return value
-    if hasattr(value, "_to_json"):
-        return value._to_json()
+    if value is None or (isinstance(value, (str, int, float, bool)) and not isinstance(value, Enum)):
+        return typing.cast(Any, value)
+    own: Any = getattr(typing.cast(Any, value), "_to_json", None)
+    if own is not None:
+        return own()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         tag = getattr(type(value), "type", None)
         out: dict[str, Any] = {"type": tag} if isinstance(tag, str) else {}
@@ -64,13 +65,15 @@ def encode(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, Mapping):
-        return {str(key): encode(item) for key, item in value.items()}
+        mapping: Mapping[Any, Any] = typing.cast(Any, value)
+        return {str(key): encode(item) for key, item in mapping.items()}
     if isinstance(value, PathLike):
-        return fspath(value)
+        return fspath(typing.cast("PathLike[str]", value))
     if isinstance(value, (list, tuple, set, frozenset)):
-        return [encode(item) for item in value]
-    if hasattr(value, "tolist"):  # numpy arrays and scalars
-        return value.tolist()
+        return [encode(item) for item in typing.cast("Sequence[Any]", value)]
+    as_list: Any = getattr(typing.cast(Any, value), "tolist", None)
+    if as_list is not None:  # numpy arrays and scalars
+        return as_list()
     raise TypeError(f"cannot be given to syntra: {type(value).__name__}")
 
 
@@ -92,7 +95,7 @@ def _make(hint: Any) -> Converter:
         return lambda data: float(data)
     if hint is str or origin is typing.Literal:
         # An open set of names: what has none of ours comes as {"other": word}.
-        return lambda data: data["other"] if isinstance(data, dict) and len(data) == 1 and "other" in data else data
+        return _word
     if hint is datetime:
         return parse_time
     if origin in (Union, types.UnionType):
@@ -100,7 +103,7 @@ def _make(hint: Any) -> Converter:
         if len(rest) == 1:
             inner = _converter(rest[0])
             return lambda data: None if data is None else inner(data)
-        by_type = {getattr(a, "type"): _converter(a) for a in rest}
+        by_type = {a.type: _converter(a) for a in rest}
         return lambda data: by_type[data["type"]](data)
     if origin in (list, Sequence):
         item = _converter(args[0])
@@ -113,12 +116,21 @@ def _make(hint: Any) -> Converter:
         return lambda data: tuple(convert(d) for convert, d in zip(items, data))
     if origin in (dict, Mapping):
         item = _converter(args[1])
-        return lambda data: {k: item(v) for k, v in (data.items() if isinstance(data, dict) else data)}
+        return lambda data: {k: item(v) for k, v in _pairs(data)}
     if hasattr(hint, "_from_json"):
         return typing.cast(Converter, hint._from_json)
     if dataclasses.is_dataclass(hint):
         return _dataclass(hint)
     raise TypeError(f"no converter for {hint!r}")
+
+
+def _word(data: Any) -> Any:
+    return typing.cast("dict[str, Any]", data).get("other", data) if isinstance(data, dict) else data
+
+
+def _pairs(data: Any) -> Any:
+    items: Any = getattr(data, "items", None)
+    return data if items is None else items()
 
 
 def _dataclass(cls: Any) -> Converter:

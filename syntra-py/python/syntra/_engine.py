@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any, TypeVar
 
-from . import _native
 from ._convert import encode
 from ._errors import Kept, from_json
 from ._host import ROOMS, Dispatcher
+from ._native import Engine, NativeError, Task
 from ._options import Settings
 from ._types import ProviderConfig
+from ._value import asyncio
 
 T = TypeVar("T")
 
@@ -22,12 +23,12 @@ def reraised(kept: Kept, call: Callable[..., T], *args: Any) -> T:
     """Calls the engine; its error is raised as one of ours."""
     try:
         return call(*args)
-    except _native.NativeError as native:
+    except NativeError as native:
         error = from_json(native.args[0], kept)
     raise error
 
 
-async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[..., _native.Task], *args: Any) -> Any:
+async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[..., Task], *args: Any) -> Any:
     """Starts a call and waits for it; cancelling the wait cancels the call."""
     future: asyncio.Future[tuple[bool, Any]] = loop.create_future()
 
@@ -36,10 +37,8 @@ async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[.
             future.set_result((ok, payload))
 
     def done(ok: bool, payload: Any) -> None:
-        try:
+        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits
             loop.call_soon_threadsafe(resolve, ok, payload)
-        except RuntimeError:
-            pass  # the loop was closed: nobody waits
 
     task = reraised(kept, start, *args, done)
     try:
@@ -77,14 +76,14 @@ class Base:
 
     _dispatcher: Dispatcher
     _kept: Kept
-    _engine: _native.Engine
+    _engine: Engine
 
     def _open(self, data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], from_env: bool) -> None:
         self._dispatcher = Dispatcher()
         self._kept = self._dispatcher.kept
         config = _config(data_dir, settings, self._dispatcher, from_env)
         self._data_dir = data_dir
-        self._engine = reraised(self._kept, _native.Engine, config, self._dispatcher)
+        self._engine = reraised(self._kept, Engine, config, self._dispatcher)
 
     def __repr__(self) -> str:
         where = "in memory" if self._data_dir is None else repr(encode(self._data_dir))

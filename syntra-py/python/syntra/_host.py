@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import inspect
 import json
@@ -16,6 +15,7 @@ from ._convert import decode, encode
 from ._errors import Kept, SyntraError
 from ._lent import ClockObject, ContextObject, RankerObject, RerankerObject, RouterObject, memory_store, thread_store
 from ._types import Event, Request, Response
+from ._value import asyncio
 
 Reply = Union[str, Response]
 Piece = Union[str, Event]

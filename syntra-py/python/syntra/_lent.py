@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, Protocol, Union, runtime_checkable
 
@@ -30,6 +30,7 @@ from ._types import (
     ThreadMessage,
     ThreadSummary,
 )
+from ._value import dataclass
 
 # --- router -----------------------------------------------------------------------------------------------------------
 
@@ -155,8 +156,8 @@ class Candidate:
     """A memory that some strategy found. A signal that is not there is absent, not zero."""
 
     id: str
-    signals: dict[str, float] = field(default_factory=dict)
-    found_by: list[str] = field(default_factory=list)
+    signals: dict[str, float] = field(default_factory=dict[str, float])
+    found_by: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ class Ranked:
 
     id: str
     score: float | None = None
-    parts: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
 Scored = Union[Ranked, "tuple[str, float]"]
@@ -296,7 +297,7 @@ class ContextObject:
 class MemoryFilter:
     """What a search is narrowed to; empty ``kinds`` mean all, ``until`` is exclusive."""
 
-    kinds: list[MemoryType] = field(default_factory=list)
+    kinds: list[MemoryType] = field(default_factory=list[MemoryType])
     conversation: str | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -332,7 +333,7 @@ class NewThreadMessage:
 
     message: Message
     id: str | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +368,7 @@ class MemoryStore(Protocol):
     def update(self, scope: Scope, id: str, patch: MemoryPatch) -> Memory | Awaitable[Memory]: ...
     def supersede(self, scope: Scope, old: str, new: NewMemory) -> Kept | Awaitable[Kept]: ...
     def forget(self, scope: Scope, ids: Ids) -> int | Awaitable[int]: ...
-    def touch(self, scope: Scope, ids: Ids, at: datetime) -> None | Awaitable[None]: ...
+    def touch(self, scope: Scope, ids: Ids, at: datetime) -> Awaitable[None] | None: ...
     def list(self, scope: Scope, filter: MemoryFilter, offset: int, limit: int) -> Sequence[Memory] | Awaitable[Sequence[Memory]]: ...
     def stats(self, scope: Scope) -> MemoryStats | Awaitable[MemoryStats]: ...
     def erase(self, scope: Scope) -> Erased | Awaitable[Erased]: ...

@@ -133,6 +133,8 @@ class AskOptions(TypedDict, total=False):
 
     #: The thread it belongs to; created if it is not there. A new one where there is none.
     thread: str | None
+    #: The conversation so far, oldest first, where you keep it yourself: it takes the place of a thread, and nothing is written to one.
+    history: Sequence[Message] | None
     #: ``provider/model`` that must answer.
     model: str | None
     #: Instructions for this turn, after the persona's own.
@@ -187,7 +189,7 @@ class AskOptions(TypedDict, total=False):
 
 _PLAIN = frozenset(
     (
-        *("thread", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning", "policy"),
+        *("thread", "history", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning", "policy"),
         *("recall", "remember", "recall_limit", "now", "recovery", "deadline", "cache"),
     )
 )
@@ -234,7 +236,7 @@ def params(scope: Scope | None = None, /, **named: Any) -> str:
     """Arguments of a call, ``None`` left out."""
     out = {name: encode(value) for name, value in named.items() if value is not None}
     if scope is not None:
-        if not isinstance(scope, Scope):
+        if not isinstance(scope, Scope):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"the first argument is the Scope on whose behalf it is done, not {type(scope).__name__}")
         out["scope"] = encode(scope)
     return json.dumps(out)
@@ -242,7 +244,7 @@ def params(scope: Scope | None = None, /, **named: Any) -> str:
 
 def memory_items(items: Item | Sequence[Item], kind: MemoryType, options: MemoryOptions) -> list[Any]:
     """What is to be remembered, as a list."""
-    out = []
+    out: list[Any] = []
     for item in [items] if isinstance(items, (str, NewMemory)) else items:
         if isinstance(item, str):
             item = NewMemory(item, kind, **options)

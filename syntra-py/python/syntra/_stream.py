@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from . import _native
 from ._convert import decode
 from ._engine import awaited, reraised
 from ._errors import from_dict
 from ._host import Dispatcher
+from ._native import Stream as NativeStream
 from ._types import DoneEvent, Event, TextEvent
+from ._value import asyncio
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -22,7 +22,7 @@ _EVENT = cast("type[Any]", Event)
 
 
 class _Events:
-    def __init__(self, native: _native.Stream, dispatcher: Dispatcher) -> None:
+    def __init__(self, native: NativeStream, dispatcher: Dispatcher) -> None:
         self._native = native
         self._dispatcher = dispatcher
         self._kept = dispatcher.kept

@@ -10,14 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 from ._convert import decode
 from ._engine import Base, reraised
-from ._options import AskOptions, Item, MemoryOptions, Question, Settings
-from ._options import ask_params, id_list, memory_filter, memory_items, params, response
+from ._options import (
+    AskOptions,
+    Item,
+    MemoryOptions,
+    Question,
+    Settings,
+    ask_params,
+    id_list,
+    memory_filter,
+    memory_items,
+    params,
+    response,
+)
 from ._stream import Stream
 from ._types import (
-    ExperimentReport,
     Answer,
     DocumentStats,
     Erased,
+    ExperimentReport,
     Health,
     IndexReport,
     Memory,

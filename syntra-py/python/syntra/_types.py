@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-import mimetypes
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Union
+
+from ._value import dataclass
 
 MemoryType = Literal["profile", "semantic", "episodic", "procedural"]
 Role = Literal["system", "user", "assistant", "tool"]
@@ -72,6 +73,8 @@ class Image:
     def from_path(cls, path: str | PathLike[str], *, detail: str | None = None) -> Image:
         """The picture in a file; its type is told by its name."""
         file = Path(path)
+        import mimetypes
+
         media_type = mimetypes.guess_type(file.name)[0]
         if media_type is None or not media_type.startswith("image/"):
             raise ValueError(f"{file.name} is not named like a picture")
@@ -239,17 +242,17 @@ class Request:
 
     model: str
     messages: list[Message]
-    tools: list[Tool] = field(default_factory=list)
+    tools: list[Tool] = field(default_factory=list[Tool])
     tool_choice: Any = "auto"
     output: Any = "text"
     temperature: float | None = None
     top_p: float | None = None
     max_tokens: int | None = None
-    stop: list[str] = field(default_factory=list)
+    stop: list[str] = field(default_factory=list[str])
     seed: int | None = None
     reasoning: str | None = None
     cache_prefix: bool = False
-    extra: dict[str, Any] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,7 +319,7 @@ class Memory:
     reliability: float | None = None
     access_count: int = 0
     last_accessed: datetime | None = None
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -333,8 +336,8 @@ class RecalledMemory:
 
     memory: Memory
     score: float
-    parts: dict[str, float] = field(default_factory=dict)
-    found_by: list[str] = field(default_factory=list)
+    parts: dict[str, float] = field(default_factory=dict[str, float])
+    found_by: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +423,7 @@ class ThreadMessage:
     place: int
     message: Message
     created_at: datetime
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 # --- routing ----------------------------------------------------------------------------------------------------------
@@ -594,7 +597,7 @@ class ContextLine:
     #: What it says, where no memory or message is there to be looked up: entity lines and the summary.
     text: str | None = None
     #: The memories that an entity line is known from.
-    sources: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list[str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -940,7 +943,7 @@ class RoutingPolicy:
     #: The most that one call may cost, in dollars.
     max_cost_usd: float | None = None
     #: By pattern, how often a model is drawn by ``"weighted"``; 1 for those that none names.
-    weights: Mapping[str, float] = field(default_factory=dict)
+    weights: Mapping[str, float] = field(default_factory=dict[str, float])
     #: Whether an answer that is refused, empty or against its JSON schema is asked of a stronger model. It is by default.
     escalate: bool | None = None
 

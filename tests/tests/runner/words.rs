@@ -37,6 +37,7 @@ pub(crate) fn ask(with: &Value) -> Result<Ask> {
         match name.as_str() {
             "question" => {}
             "thread" => ask = ask.with_thread(text),
+            "history" => ask = ask.with_history(read(value)?),
             "model" => ask = ask.with_model(text),
             "instructions" => ask = ask.with_instructions(text),
             "temperature" => ask.temperature = Some(read(value)?),
