@@ -592,6 +592,15 @@ export interface ResponseCacheOptions {
   /** Bytes of answers that are kept. Default 64 MiB. */
   maxBytes?: number
 }
+/** How much of the memories' indexes is held in memory. */
+export interface IndexLimits {
+  /** The most users whose indexes are held, the least recently used going first. Default 256. */
+  partitions?: number
+  /** The most bytes that all of them take, about; one user's are held however large they are. Default 512 MiB. */
+  bytes?: number
+  /** From how many vectors of one user on a graph (HNSW) is built and answers. By default there is none: the scan is as quick. */
+  graphFrom?: number
+}
 /** Gives an answer again to a question that means the same. */
 export interface SemanticCacheOptions {
   /** The cosine of the questions from which they mean the same, up to 1. Default 0.95. */
@@ -695,6 +704,8 @@ export interface SyntraOptions {
   responseCache?: ResponseCacheOptions
   /** Gives an answer again to a question that means the same. Off by default. */
   semanticCache?: SemanticCacheOptions
+  /** How much of the memories' indexes is held in memory. */
+  indexLimits?: IndexLimits
   /** IANA name of the time zone in which `yesterday` is understood. UTC by default. */
   timeZone?: string
   /** How many messages of a thread a turn reads back. */

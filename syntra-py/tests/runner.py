@@ -87,6 +87,7 @@ def settings(case: dict[str, Any], base_url: Callable[[str], str]) -> dict[str, 
     classes = {"budget": syntra.Budget, "persona": syntra.Persona, "retry_policy": syntra.RetryPolicy, "hedging": syntra.HedgePolicy}
     classes |= {"pacing": syntra.PaceLimits, "breaker": syntra.Breaker, "response_cache": syntra.ResponseCacheOptions}
     classes["semantic_cache"] = syntra.SemanticCacheOptions
+    classes["index_limits"] = syntra.IndexLimits
     for name, cls in classes.items():
         if name in setup:
             out[name] = cls(**setup[name])

@@ -71,6 +71,8 @@ pub struct Setup {
     pub response_cache: Option<Map<String, Value>>,
     /// Answers to questions that mean the same.
     pub semantic_cache: Option<Map<String, Value>>,
+    /// How much of the memories' indexes is held.
+    pub index_limits: Option<Map<String, Value>>,
     /// Whether memory answers when no model does.
     pub extractive_fallback: Option<bool>,
     /// Whether a turn says its steps in words.

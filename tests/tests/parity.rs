@@ -112,6 +112,7 @@ const RESULTS: &[(&str, &str)] = &[
     ("Erased", "memory/types.rs"),
     ("Health", "syntra.rs"),
     ("HedgePolicy", "exec/hedge.rs"),
+    ("IndexLimits", "memory/sqlite/index.rs"),
     ("IndexProgress", "documents/index.rs"),
     ("IndexReport", "documents/index.rs"),
     ("Memory", "memory/types.rs"),

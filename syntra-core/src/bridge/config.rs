@@ -1,6 +1,6 @@
 //! A [`Syntra`] from a description in JSON.
 
-use super::limits::{BreakerWords, PaceWords, ResponseCacheWords, SemanticCacheWords};
+use super::limits::{BreakerWords, IndexWords, PaceWords, ResponseCacheWords, SemanticCacheWords};
 use super::{
     Host, HostClock, HostContextBuilder, HostEmbedder, HostMemoryStore, HostProvider, HostRanker, HostReranker,
     HostRouter, HostThreadStore,
@@ -69,6 +69,8 @@ struct Config {
     breaker: Option<BreakerWords>,
     response_cache: Option<ResponseCacheWords>,
     semantic_cache: Option<SemanticCacheWords>,
+    /// How much of the memories' indexes is held.
+    index_limits: Option<IndexWords>,
     time_zone: Option<String>,
     history_messages: Option<u64>,
     extractive_fallback: Option<bool>,
@@ -363,6 +365,9 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
     }
     if let Some(words) = config.semantic_cache {
         builder = builder.semantic_cache(words.options()?);
+    }
+    if let Some(words) = config.index_limits {
+        builder = builder.index_limits(words.limits());
     }
     if let Some(zone) = &config.time_zone {
         builder = builder.time_zone(zone)?;

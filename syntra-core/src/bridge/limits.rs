@@ -3,9 +3,30 @@
 use super::config::seconds;
 use crate::error::Result;
 use crate::exec::{CacheScope, PaceLimits, ResponseCacheOptions, SemanticCacheOptions};
+use crate::memory::IndexLimits;
 use crate::router::HealthOptions;
 use crate::syntra::SyntraBuilder;
 use serde::Deserialize;
+
+/// How much of the indexes is held.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct IndexWords {
+    partitions: Option<usize>,
+    bytes: Option<usize>,
+    graph_from: Option<usize>,
+}
+
+impl IndexWords {
+    pub(super) fn limits(self) -> IndexLimits {
+        let all = IndexLimits::default();
+        IndexLimits {
+            partitions: self.partitions.unwrap_or(all.partitions),
+            bytes: self.bytes.unwrap_or(all.bytes),
+            graph_from: self.graph_from.unwrap_or(all.graph_from),
+        }
+    }
+}
 
 /// Limits, or the name of limits.
 #[derive(Clone, Deserialize)]

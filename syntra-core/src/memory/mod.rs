@@ -15,7 +15,7 @@ pub use extract::{ExtractedFact, extract_facts};
 pub use gather::Gathered;
 pub use recall::{Memories, Recall, RecallRequest, Recalled, StrategyReport};
 pub use rerank::RerankReport;
-pub use sqlite::{IndexUsage, SqliteMemoryStore};
+pub use sqlite::{IndexLimits, IndexUsage, SqliteMemoryStore};
 pub use types::{
     Erased, Memory, MemoryPatch, MemorySource, MemoryStats, MemoryType, NewMemory, NewVector, Outcome, Page, Remembered,
 };

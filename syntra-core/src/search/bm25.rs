@@ -149,6 +149,39 @@ impl Bm25Index {
             }
             same
         });
+        self.place(slot, counts.into(), length);
+    }
+
+    /// Every word by its number; `None` for a number that is free.
+    pub(crate) fn dictionary(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
+        self.words.iter().map(|word| word.as_deref())
+    }
+
+    /// An index with the words of a [`Bm25Index::dictionary`] and nothing in it.
+    pub(crate) fn with_dictionary(words: Vec<Option<Arc<str>>>) -> Self {
+        let named = |(term, word): (usize, &Option<Arc<str>>)| Some((Arc::clone(word.as_ref()?), term as u32));
+        Self {
+            vocabulary: words.iter().enumerate().filter_map(named).collect(),
+            free: (0u32..).zip(&words).filter(|(_, word)| word.is_none()).map(|(term, _)| term).collect(),
+            postings: vec![Vec::new(); words.len()],
+            reach: vec![Reach::default(); words.len()],
+            words,
+            ..Self::default()
+        }
+    }
+
+    /// Puts a document into the empty `slot`, its terms as [`Bm25Index::terms_of`] has them; `None`, and nothing changes, where they
+    /// are not in order or not of the dictionary.
+    pub(crate) fn restore(&mut self, slot: u32, counts: Box<[(u32, f32)]>, length: f32) -> Option<()> {
+        let known = |(term, tf): &(u32, f32)| *tf > 0.0 && self.words.get(*term as usize).is_some_and(Option::is_some);
+        if !counts.iter().all(known) || !counts.is_sorted_by(|a, b| a.0 < b.0) || !length.is_finite() {
+            return None;
+        }
+        self.place(slot, counts, length);
+        Some(())
+    }
+
+    fn place(&mut self, slot: u32, counts: Box<[(u32, f32)]>, length: f32) {
         for &(term, tf) in &counts {
             if let Some(list) = self.postings.get_mut(term as usize) {
                 let at = list.partition_point(|p| p.slot < slot);
@@ -165,7 +198,7 @@ impl Bm25Index {
             self.lengths.resize(slot + 1, 0.0);
         }
         if let (Some(forward), Some(held)) = (self.forward.get_mut(slot), self.lengths.get_mut(slot)) {
-            *forward = counts.into_boxed_slice();
+            *forward = counts;
             *held = length;
         }
         self.live += 1;

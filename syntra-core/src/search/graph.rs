@@ -78,7 +78,47 @@ impl EntityGraph {
                 entities.push((entity, false));
             }
         }
-        for &(entity, titled) in &entities {
+        self.place(slot, &entities);
+    }
+
+    /// Every name by its number; `None` for a number that is free.
+    pub(crate) fn dictionary(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
+        self.names.iter().map(|name| name.as_deref())
+    }
+
+    /// A graph with the names of an [`EntityGraph::dictionary`] and no document.
+    pub(crate) fn with_dictionary(names: Vec<Option<Arc<str>>>) -> Self {
+        let named = |(entity, name): (usize, &Option<Arc<str>>)| Some((Arc::clone(name.as_ref()?), entity as u32));
+        Self {
+            keys: names.iter().enumerate().filter_map(named).collect(),
+            free: (0u32..).zip(&names).filter(|(_, name)| name.is_none()).map(|(entity, _)| entity).collect(),
+            edges: vec![Vec::new(); names.len()],
+            titles: vec![0; names.len()],
+            names,
+            ..Self::default()
+        }
+    }
+
+    /// Whether the first of a document's entities is its title.
+    pub(crate) fn is_titled(&self, slot: u32) -> bool {
+        self.has_title.get(slot as usize) == Some(&true)
+    }
+
+    /// Puts a document into the empty `slot`, its entities as [`EntityGraph::entities_of`] has them; `None`, and nothing changes, where
+    /// they are not of the dictionary or one is there twice.
+    pub(crate) fn restore(&mut self, slot: u32, entities: &[u32], titled: bool) -> Option<()> {
+        let known = |entity: &u32| self.names.get(*entity as usize).is_some_and(Option::is_some);
+        let twice = |(at, entity): (usize, &u32)| entities.get(..at).is_some_and(|before| before.contains(entity));
+        if !entities.iter().all(known) || entities.iter().enumerate().any(twice) || (titled && entities.is_empty()) {
+            return None;
+        }
+        let entities: Vec<(u32, bool)> = entities.iter().enumerate().map(|(at, e)| (*e, titled && at == 0)).collect();
+        self.place(slot, &entities);
+        Some(())
+    }
+
+    fn place(&mut self, slot: u32, entities: &[(u32, bool)]) {
+        for &(entity, titled) in entities {
             self.named -= self.named_by(entity);
             if let Some(list) = self.edges.get_mut(entity as usize) {
                 let at = list.partition_point(|e| e.slot < slot);
@@ -100,7 +140,7 @@ impl EntityGraph {
             *has_title = entities.iter().any(|(_, titled)| *titled);
         }
         if let Some(forward) = self.forward.get_mut(place) {
-            *forward = entities.into_iter().map(|(e, _)| e).collect();
+            *forward = entities.iter().map(|(e, _)| *e).collect();
         }
     }
 

@@ -4,6 +4,7 @@
 //! a [`crate::memory::MemoryStore`] and knows nothing of one.
 
 mod bm25;
+mod bytes;
 mod entities;
 mod graph;
 mod languages;
@@ -17,6 +18,7 @@ mod vector;
 
 pub use bm25::{Bm25Params, idf};
 pub use partition::{Found, Partition};
+pub(crate) use partition::{NO_GRAPH, fingerprint};
 pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights, Reranker, SignalWeights};
 pub use signals::{Candidate, Signal, Signals, Strategies, Strategy};
 pub use text::TextAnalyzer;

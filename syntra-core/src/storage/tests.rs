@@ -1,7 +1,7 @@
 use super::*;
 use crate::chat::{Message, Scope};
 use crate::clock::SystemClock;
-use crate::memory::{MemoryPatch, MemoryStore, MemoryType, NewMemory, NewVector, Page, SqliteMemoryStore};
+use crate::memory::{IndexLimits, MemoryPatch, MemoryStore, MemoryType, NewMemory, NewVector, Page, SqliteMemoryStore};
 use crate::query::QueryAnalysis;
 use crate::search::{Filter, SearchQuery, Strategy};
 use crate::testing::{memory_store_conformance, thread_store_conformance};
@@ -215,7 +215,11 @@ async fn opening_is_quick_whatever_the_file_holds_and_nothing_is_loaded() {
 async fn cold_indexes_are_evicted_and_come_back() {
     let database = Database::in_memory().unwrap();
     let scopes: Vec<Scope> = (0..5).map(|i| Scope::new("acme", format!("user{i}")).unwrap()).collect();
-    let store = SqliteMemoryStore::new(database.clone(), Arc::new(SystemClock::new())).with_index_limits(2, usize::MAX);
+    let store = SqliteMemoryStore::new(database.clone(), Arc::new(SystemClock::new())).with_index_limits(IndexLimits {
+        partitions: 2,
+        bytes: usize::MAX,
+        ..IndexLimits::default()
+    });
     for scope in &scopes {
         store.remember(scope, vec![fact("m", "the lighthouse")]).await.unwrap();
         assert_eq!(keyword(&store, scope, "lighthouse").await, ["m"]);
@@ -225,7 +229,11 @@ async fn cold_indexes_are_evicted_and_come_back() {
         store.remember(scope, vec![fact("n", "the lighthouse keeper")]).await.unwrap();
         assert_eq!(keyword(&store, scope, "lighthouse").await.len(), 2);
     }
-    let tiny = SqliteMemoryStore::new(database, Arc::new(SystemClock::new())).with_index_limits(100, 1);
+    let tiny = SqliteMemoryStore::new(database, Arc::new(SystemClock::new())).with_index_limits(IndexLimits {
+        partitions: 100,
+        bytes: 1,
+        ..IndexLimits::default()
+    });
     for scope in &scopes {
         assert_eq!(keyword(&tiny, scope, "lighthouse").await.len(), 2);
         assert_eq!(tiny.index_usage().partitions, 1, "over the bound only the one in use stays");

@@ -9,7 +9,7 @@ use crate::exec::{
     AdmissionOptions, Admissions, Coalescer, HedgePolicy, Hedger, PaceLimits, Recovery, ResponseCache,
     ResponseCacheOptions, RetryPolicy, SemanticCacheOptions,
 };
-use crate::memory::{Memories, MemoryStore, SqliteMemoryStore};
+use crate::memory::{IndexLimits, Memories, MemoryStore, SqliteMemoryStore};
 use crate::provider::{self, Provider};
 use crate::router::{
     Catalogue, DefaultRouter, Experiment, Experiments, HealthOptions, Router, RouterPreferences, RoutingPolicy, Target,
@@ -57,6 +57,7 @@ pub struct SyntraBuilder {
     admission: AdmissionOptions,
     response_cache: Option<ResponseCacheOptions>,
     semantic_cache: Option<SemanticCacheOptions>,
+    index_limits: IndexLimits,
     time_zone: jiff::tz::TimeZone,
     clock: Arc<dyn Clock>,
     history_messages: u64,
@@ -100,6 +101,7 @@ impl SyntraBuilder {
             admission: AdmissionOptions::default(),
             response_cache: None,
             semantic_cache: None,
+            index_limits: IndexLimits::default(),
             time_zone: jiff::tz::TimeZone::UTC,
             clock: Arc::new(SystemClock::new()),
             history_messages: 20,
@@ -352,6 +354,12 @@ impl SyntraBuilder {
         self
     }
 
+    /// Sets how much of the memories' indexes is held, and from when on they have a graph. A store of the host's own has its own ways.
+    pub fn index_limits(mut self, limits: IndexLimits) -> Self {
+        self.index_limits = limits;
+        self
+    }
+
     /// Sets when a key of a model that fails is left alone, and for how long.
     pub fn breaker(mut self, options: HealthOptions) -> Self {
         self.admission.health = options;
@@ -422,7 +430,8 @@ impl SyntraBuilder {
                         Some(store) => store,
                         None => Arc::new(
                             SqliteMemoryStore::new(database.clone(), self.clock.clone())
-                                .with_model(embedder.model(), embedder.dimensions())?,
+                                .with_model(embedder.model(), embedder.dimensions())?
+                                .with_index_limits(self.index_limits),
                         ),
                     },
                     threads.unwrap_or_else(|| Arc::new(SqliteThreadStore::new(database, self.clock.clone()))),

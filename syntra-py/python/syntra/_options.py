@@ -19,6 +19,7 @@ from ._types import (
     Experiment,
     HedgePolicy,
     Image,
+    IndexLimits,
     MemorySource,
     MemoryType,
     Message,
@@ -104,6 +105,8 @@ class Settings(TypedDict, total=False):
     response_cache: ResponseCacheOptions | None
     #: Gives an answer again to a question that means the same. Off by default.
     semantic_cache: SemanticCacheOptions | None
+    #: How much of the memories' indexes is held in memory.
+    index_limits: IndexLimits | None
     #: IANA name of the time zone in which ``yesterday`` is understood. UTC by default.
     time_zone: str | None
     #: How many messages of a thread a turn reads back.

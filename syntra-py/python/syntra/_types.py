@@ -1105,6 +1105,18 @@ class ResponseCacheOptions:
 
 
 @dataclass(frozen=True, slots=True)
+class IndexLimits:
+    """How much of the memories' indexes is held in memory; ``None`` leaves a default as it is."""
+
+    #: The most users whose indexes are held, the least recently used going first. Default 256.
+    partitions: int | None = None
+    #: The most bytes that all of them take, about; one user's are held however large they are. Default 512 MiB.
+    bytes: int | None = None
+    #: From how many vectors of one user on a graph (HNSW) is built and answers. By default there is none: the scan is as quick.
+    graph_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class SemanticCacheOptions:
     """Gives an answer again to a question that means the same; ``None`` leaves a default as it is."""
 

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 use syntra_core::context::Budget;
 use syntra_core::exec::{HedgePolicy, PaceLimits, ResponseCacheOptions, RetryPolicy, SemanticCacheOptions};
+use syntra_core::memory::IndexLimits;
 use syntra_core::provider::HttpProvider;
 use syntra_core::router::HealthOptions;
 use syntra_core::voice::Persona;
@@ -164,6 +165,14 @@ fn open(case: &Case, mock: &Mock, data: &std::path::Path) -> syntra_core::Result
         let mut options = SemanticCacheOptions::default();
         options.threshold = words.get("threshold").and_then(Value::as_f64).map_or(options.threshold, |n| n as f32);
         builder = builder.semantic_cache(options);
+    }
+    if let Some(words) = &setup.index_limits {
+        let all = IndexLimits::default();
+        builder = builder.index_limits(IndexLimits {
+            partitions: number(words, "partitions", all.partitions),
+            bytes: number(words, "bytes", all.bytes),
+            graph_from: number(words, "graph_from", all.graph_from),
+        });
     }
     if let Some(yes) = setup.extractive_fallback {
         builder = builder.extractive_fallback(yes);

@@ -1,8 +1,9 @@
 //! Percentiles of recall, which criterion does not print: alone and with a writer, over one user's memories of several sizes, and the
 //! first recall of one of many users after opening.
 //!
-//! `cargo run --release -p syntra-benches --bin latency -- 10000 100000` for those sizes (1000000 takes minutes to fill and 6 GB);
-//! `users` for 10,000 users of 100 memories each; `vectors 100000` for the scan of vectors alone, with what it finds of the exact ten.
+//! `cargo run --release -p syntra-benches --bin latency -- 10000 100000` for those sizes (1000000 takes minutes to fill and 3 GB);
+//! `users` for 10,000 users of 100 memories each; `vectors 100000` for the scan of vectors alone, with what it finds of the exact ten
+//! (with `WITH_GRAPH=1` in the environment beside a graph, which takes minutes to build).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -58,7 +59,16 @@ async fn one_user(size: usize) -> Result<()> {
     println!("{size} memories: {:.0} remembered a second with embedding", size as f64 / begin.elapsed().as_secs_f64());
     let first = Instant::now();
     stored.recall(&scope, question(1).into()).await?;
-    println!("  first recall {:?}", first.elapsed());
+    println!("  first recall, the index built from the rows: {:?}", first.elapsed());
+    for _ in 0..3 {
+        let begin = Instant::now();
+        let opened = memories(folder.path())?;
+        opened.recall(&scope, question(2).into()).await?;
+        println!("  opened, and first recall from the snapshot: {:?}", begin.elapsed());
+    }
+    if let Some(held) = resident() {
+        println!("  resident memory {held} MB");
+    }
     ask(&stored, &scope, "alone").await?;
 
     let (stop, written) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
@@ -80,6 +90,13 @@ async fn one_user(size: usize) -> Result<()> {
     writer.await.map_err(|e| Error::invalid(e.to_string()))??;
     println!("  {} memories were written meanwhile", written.load(Ordering::Relaxed));
     Ok(())
+}
+
+/// Megabytes that the process holds, where the system tells.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kb| kb / 1024)
 }
 
 async fn ask(stored: &Memories, scope: &Scope, how: &str) -> Result<()> {

@@ -4,11 +4,12 @@
 //! another wrote meanwhile, even if whoever wrote it was cancelled halfway, is read before the search goes on.
 
 use super::rows::{DOCUMENT, document};
+use super::snapshot::{self, Snapshot, Written};
 use super::write::Model;
 use crate::chat::{Role, Scope};
 use crate::error::Result;
 use crate::memory::{Memory, MemoryType};
-use crate::search::{IndexDocument, Partition};
+use crate::search::{IndexDocument, NO_GRAPH, Partition};
 use crate::storage::{lock, storage};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -107,6 +108,7 @@ pub(super) struct Slot {
     /// Held by who brings the index up to date, so that only one does.
     pub(super) sync: Arc<tokio::sync::Mutex<()>>,
     pub(super) index: RwLock<Index>,
+    graph_from: usize,
 }
 
 /// A partition and the revision it reflects; `None` before it was loaded, or while it is halfway.
@@ -116,9 +118,9 @@ pub(super) struct Index {
 }
 
 impl Slot {
-    fn new(dimensions: usize) -> Self {
-        let index = Index { revision: None, partition: Partition::new(dimensions) };
-        Self { sync: Arc::default(), index: RwLock::new(index) }
+    fn new(dimensions: usize, graph_from: usize) -> Self {
+        let index = Index { revision: None, partition: Partition::with_graph_from(dimensions, graph_from) };
+        Self { sync: Arc::default(), index: RwLock::new(index), graph_from }
     }
 
     /// Follows a write of this process, if the index is where the write began; otherwise the next search reads what it missed.
@@ -133,13 +135,20 @@ impl Slot {
         Ok(())
     }
 
-    /// Brings the index to the revision of the file. The caller holds `sync`; must run where it may block.
-    pub(super) fn catch_up(&self, connection: &mut Connection, scope: &Scope, model: Option<&Model>) -> Result<()> {
+    /// Brings the index to the revision of the file. The caller holds `sync`; must run where it may block. Where everything was read and it
+    /// is much, a snapshot is written, which the caller is to publish.
+    pub(super) fn catch_up(
+        &self,
+        connection: &mut Connection,
+        scope: &Scope,
+        model: Option<&Model>,
+        snapshot: Option<&Snapshot>,
+    ) -> Result<Option<Written>> {
         let failed = |e| storage("could not load a scope's memories", e);
         let since = self.index.blocking_read().revision;
         // One snapshot for the revision and the rows.
-        let snapshot = connection.transaction().map_err(failed)?;
-        let (revision, removed): (i64, i64) = snapshot
+        let rows = connection.transaction().map_err(failed)?;
+        let (revision, removed): (i64, i64) = rows
             .prepare_cached("SELECT revision, removed FROM memory_scopes WHERE org = ?1 AND user = ?2")
             .and_then(|mut s| {
                 s.query_row(params![scope.org(), scope.user()], |row| Ok((row.get(0)?, row.get(1)?))).optional()
@@ -150,15 +159,19 @@ impl Slot {
             Some(since) if since == revision => {}
             // Rows that are gone leave no trace, so after a removal everything is read again.
             Some(since) if since < revision && removed <= since && since > 0 => {
-                self.read_changes(&snapshot, scope, model, since)?;
+                self.read_changes(&rows, scope, model, since)?;
                 self.index.blocking_write().revision = Some(revision);
             }
             _ => {
-                let partition = load(&snapshot, scope, model)?;
+                let (partition, read) = load(&rows, scope, model, self.graph_from, snapshot, revision, removed)?;
+                // Before it is shared: nobody waits for a lock meanwhile. A disk that is full costs the next process its time.
+                let is_due = partition.len() >= snapshot::FROM && read > partition.len() / snapshot::STALE_SHARE;
+                let written = snapshot.filter(|_| is_due).and_then(|s| s.write(&partition, revision).ok());
                 *self.index.blocking_write() = Index { revision: Some(revision), partition };
+                return Ok(written);
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     fn read_changes(&self, connection: &Connection, scope: &Scope, model: Option<&Model>, since: i64) -> Result<()> {
@@ -209,10 +222,38 @@ pub(super) fn revision(connection: &Connection, scope: &Scope) -> rusqlite::Resu
         .map(Option::unwrap_or_default)
 }
 
-fn load(connection: &Connection, scope: &Scope, model: Option<&Model>) -> Result<Partition> {
-    let mut partition = Partition::new(dimensions(model));
-    each_document(connection, scope, model, None, |doc, _| partition.upsert(doc))?;
-    Ok(partition)
+/// The scope's partition as of `revision`, from its snapshot and what was written since, or from all rows; and how many rows were read.
+fn load(
+    connection: &Connection,
+    scope: &Scope,
+    model: Option<&Model>,
+    graph_from: usize,
+    snapshot: Option<&Snapshot>,
+    revision: i64,
+    removed: i64,
+) -> Result<(Partition, usize)> {
+    let found = match snapshot {
+        Some(snapshot) if revision > 0 => snapshot.load(connection, scope, model, graph_from)?,
+        _ => None,
+    };
+    let (since, mut partition) = match found.filter(|(since, _)| removed <= *since && *since <= revision && *since > 0)
+    {
+        Some((since, partition)) => (Some(since), partition),
+        None => (None, Partition::with_graph_from(dimensions(model), graph_from)),
+    };
+    let mut read = 0;
+    if since != Some(revision) {
+        each_document(connection, scope, model, since, |doc, valid| {
+            read += 1;
+            if valid {
+                partition.upsert(doc)
+            } else {
+                partition.remove(doc.id);
+                Ok(())
+            }
+        })?;
+    }
+    Ok((partition, read))
 }
 
 /// The partition's dimensions; without a model no vector ever comes.
@@ -252,6 +293,31 @@ fn each_document(
     Ok(())
 }
 
+/// How much of the indexes is held in memory, and from when on vectors are searched by a graph.
+///
+/// ```
+/// use syntra_core::memory::IndexLimits;
+/// let small = IndexLimits { bytes: 64 << 20, ..IndexLimits::default() };
+/// assert_eq!(small.partitions, 256);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexLimits {
+    /// The most scopes whose indexes are held, the least recently used going first. Default 256.
+    pub partitions: usize,
+    /// The most bytes that all of them take, about; one scope's are held however large they are. Default 512 MiB.
+    pub bytes: usize,
+    /// From how many vectors of one scope on a graph (HNSW) is built beside the scan and answers searches without a filter. The default is
+    /// more than any scope has: measured up to a hundred thousand, the scan is as quick, finds more, and costs neither the time
+    /// nor the memory of a graph.
+    pub graph_from: usize,
+}
+
+impl Default for IndexLimits {
+    fn default() -> Self {
+        Self { partitions: 256, bytes: 512 << 20, graph_from: NO_GRAPH }
+    }
+}
+
 /// What is held in memory, and how much.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -266,8 +332,7 @@ pub struct IndexUsage {
 #[derive(Debug)]
 pub(super) struct IndexCache {
     dimensions: usize,
-    max_partitions: usize,
-    max_bytes: usize,
+    limits: IndexLimits,
     entries: Mutex<Entries>,
 }
 
@@ -292,16 +357,16 @@ impl std::fmt::Debug for Slot {
 }
 
 impl IndexCache {
-    pub(super) fn new(dimensions: usize, max_partitions: usize, max_bytes: usize) -> Self {
-        Self { dimensions, max_partitions: max_partitions.max(1), max_bytes, entries: Mutex::default() }
+    pub(super) fn new(dimensions: usize, limits: IndexLimits) -> Self {
+        Self { dimensions, limits, entries: Mutex::default() }
     }
 
     pub(super) fn dimensions(&self) -> usize {
         self.dimensions
     }
 
-    pub(super) fn limits(&self) -> (usize, usize) {
-        (self.max_partitions, self.max_bytes)
+    pub(super) fn limits(&self) -> IndexLimits {
+        self.limits
     }
 
     /// The scope's slot, made when there is none, and the most recently used from now on.
@@ -313,7 +378,7 @@ impl IndexCache {
             entry.used = tick;
             return Arc::clone(&entry.slot);
         }
-        let slot = Arc::new(Slot::new(self.dimensions));
+        let slot = Arc::new(Slot::new(self.dimensions, self.limits.graph_from));
         let entry = Entry { slot: Arc::clone(&slot), used: tick, bytes: 0 };
         entries.by_scope.insert(scope.clone(), entry);
         self.evict(&mut entries);
@@ -352,8 +417,8 @@ impl IndexCache {
 
     /// Lets the least recently used go until the bounds hold; the last one stays however large it is, for somebody is using it.
     fn evict(&self, entries: &mut Entries) {
-        while entries.by_scope.len() > self.max_partitions
-            || (entries.bytes > self.max_bytes && entries.by_scope.len() > 1)
+        while entries.by_scope.len() > self.limits.partitions.max(1)
+            || (entries.bytes > self.limits.bytes && entries.by_scope.len() > 1)
         {
             let coldest = entries.by_scope.iter().min_by_key(|(_, entry)| entry.used).map(|(scope, _)| scope.clone());
             let Some(entry) = coldest.and_then(|scope| entries.by_scope.remove(&scope)) else { return };

@@ -4,9 +4,10 @@ mod identity;
 mod index;
 mod read;
 mod rows;
+mod snapshot;
 mod write;
 
-pub use index::IndexUsage;
+pub use index::{IndexLimits, IndexUsage};
 
 use super::{
     Erased, Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, NewVector, Page, Remembered,
@@ -21,6 +22,7 @@ use async_trait::async_trait;
 use identity::{check_reliability, check_text, unit_vector};
 use index::{Change, IndexCache};
 use jiff::Timestamp;
+use snapshot::Snapshot;
 use std::sync::Arc;
 use write::{Model, Write, prepare};
 
@@ -56,8 +58,7 @@ pub struct SqliteMemoryStore {
 impl SqliteMemoryStore {
     /// A store over `database` that takes the time from `clock`, without an embedding model: it keeps no vectors.
     pub fn new(database: Database, clock: Arc<dyn Clock>) -> Self {
-        // Half a gigabyte is some 100,000 memories with vectors of 384 numbers.
-        Self { database, clock, model: None, indexes: Arc::new(IndexCache::new(1, 256, 512 << 20)) }
+        Self { database, clock, model: None, indexes: Arc::new(IndexCache::new(1, IndexLimits::default())) }
     }
 
     /// The same store with vectors of the embedding model `name`, of `dimensions` numbers each. Vectors of other models stay in the
@@ -70,16 +71,14 @@ impl SqliteMemoryStore {
         if name.is_empty() || dimensions == 0 || dimensions > 65_536 {
             return Err(Error::invalid("an embedding model needs a name and 1 to 65536 dimensions"));
         }
-        let (partitions, bytes) = self.indexes.limits();
-        self.indexes = Arc::new(IndexCache::new(dimensions, partitions, bytes));
+        self.indexes = Arc::new(IndexCache::new(dimensions, self.indexes.limits()));
         self.model = Some(Arc::new(Model { name, dimensions }));
         Ok(self)
     }
 
-    /// The same store holding the indexes of at most `partitions` scopes and `bytes` bytes, the least recently used going first;
-    /// one scope's are held however large they are.
-    pub fn with_index_limits(mut self, partitions: usize, bytes: usize) -> Self {
-        self.indexes = Arc::new(IndexCache::new(self.indexes.dimensions(), partitions, bytes));
+    /// The same store holding no more of its indexes than `limits` say.
+    pub fn with_index_limits(mut self, limits: IndexLimits) -> Self {
+        self.indexes = Arc::new(IndexCache::new(self.indexes.dimensions(), limits));
         self
     }
 
@@ -107,17 +106,47 @@ impl SqliteMemoryStore {
             }
         }
         let (slot_, scope_, model, indexes) = (slot.clone(), scope.clone(), self.model.clone(), self.indexes.clone());
-        self.database
+        let snapshot = self.snapshot(scope);
+        let snapshot_ = snapshot.clone();
+        let written = self
+            .database
             .read(move |connection| {
                 let _guard = guard;
-                slot_.catch_up(connection, &scope_, model.as_deref())?;
+                let written = slot_.catch_up(connection, &scope_, model.as_deref(), snapshot_.as_ref())?;
                 indexes.measure(&scope_, &slot_);
-                Ok(())
+                Ok(written)
             })
             .await?;
+        if let (Some(snapshot), Some(written)) = (snapshot, written) {
+            let (scope_, model) = (scope.clone(), self.model.clone());
+            // Without it the next process builds the index again.
+            let _ = self
+                .database
+                .write(move |connection| snapshot.publish(connection, &scope_, model.as_deref(), written))
+                .await;
+        }
         // Whatever was written before the call is in it now; what is written since may be.
         let index = slot.index.read().await;
         Ok(search(&index.partition))
+    }
+
+    /// Where the scope's index has its snapshot; nowhere for a database in memory.
+    fn snapshot(&self, scope: &Scope) -> Option<Snapshot> {
+        self.database.path().map(|path| Snapshot::of(path, scope))
+    }
+
+    /// Removes what a snapshot would still tell of what is gone.
+    async fn remove_snapshot(&self, scope: &Scope) -> Result<()> {
+        match self.snapshot(scope) {
+            None => Ok(()),
+            Some(snapshot) => {
+                let remove = move || {
+                    snapshot.remove();
+                    Ok(())
+                };
+                blocking(remove).await
+            }
+        }
     }
 
     /// Runs `job` as one change of the scope and lets its partition, if it is held, follow.
@@ -229,7 +258,12 @@ impl MemoryStore for SqliteMemoryStore {
         check_reliability(patch.reliability)?;
         patch.vector = patch.vector.map(|vector| self.unit(vector)).transpose()?;
         let id = id.to_owned();
-        self.change(scope, move |write| write.update(&id, patch)).await
+        let retold = patch.text.is_some();
+        let memory = self.change(scope, move |write| write.update(&id, patch)).await?;
+        if retold {
+            self.remove_snapshot(scope).await?;
+        }
+        Ok(memory)
     }
 
     async fn supersede(&self, scope: &Scope, old: &str, new: NewMemory) -> Result<Remembered> {
@@ -242,6 +276,7 @@ impl MemoryStore for SqliteMemoryStore {
         let ids = ids.to_vec();
         let forgotten = self.change(scope, move |write| write.forget(&ids)).await?;
         if forgotten > 0 {
+            self.remove_snapshot(scope).await?;
             self.database.reclaim().await?;
         }
         Ok(forgotten)
@@ -299,6 +334,7 @@ impl MemoryStore for SqliteMemoryStore {
         let scope_ = scope.clone();
         let erased = self.database.write(move |connection| write::erase(connection, &scope_)).await?;
         self.indexes.drop_scope(scope);
+        self.remove_snapshot(scope).await?;
         self.database.reclaim().await?;
         Ok(erased)
     }

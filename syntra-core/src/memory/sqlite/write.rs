@@ -125,6 +125,7 @@ impl<'c> Write<'c> {
         }
         rewrite(self.connection, seq, &memory, &content_hash(&as_new(&memory)), revision)?;
         if retold {
+            super::snapshot::forget(self.connection, self.scope)?;
             self.execute("DELETE FROM memory_vectors WHERE memory = ?1", params![seq])?;
         }
         match patch.vector {
@@ -191,6 +192,9 @@ impl<'c> Write<'c> {
                 params![self.scope.org(), self.scope.user(), revision],
             )?;
             self.ops.push(IndexOp::Remove(id.clone()));
+        }
+        if forgotten > 0 {
+            super::snapshot::forget(self.connection, self.scope)?;
         }
         Ok(forgotten)
     }
@@ -352,6 +356,7 @@ pub(super) fn erase(connection: &Connection, scope: &Scope) -> Result<Erased> {
     };
     connection.execute("DELETE FROM memories WHERE org = ?1 AND user = ?2", key).map_err(failed)?;
     connection.execute("DELETE FROM memory_scopes WHERE org = ?1 AND user = ?2", key).map_err(failed)?;
+    super::snapshot::forget(connection, scope)?;
     next_change(connection)?;
     Ok(erased)
 }

@@ -8,6 +8,7 @@ mod find;
 mod gather;
 mod known;
 mod signals;
+mod snapshot;
 #[cfg(test)]
 mod tests;
 mod times;
@@ -26,13 +27,14 @@ use document::Document;
 use find::Memo;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
+pub(crate) use snapshot::fingerprint;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// From how many vectors on a graph is kept beside the exact scan, see `docs/ranking.md`: a scan of fewer is as quick, never wrong
-/// and costs nothing to build.
-const GRAPH_FROM: usize = 2_000_000;
+/// No graph is kept beside the scan however many vectors there are: wherever it was measured the scan is as quick and finds more, and it
+/// costs nothing to build (`docs/benchmarks.md`).
+pub(crate) const NO_GRAPH: usize = usize::MAX;
 
 /// The indexes over the memories of one user.
 ///
@@ -104,6 +106,11 @@ struct Speaker {
 impl Partition {
     /// An empty partition for vectors of `dimensions` numbers.
     pub fn new(dimensions: usize) -> Self {
+        Self::with_graph_from(dimensions, NO_GRAPH)
+    }
+
+    /// An empty partition that has a graph (see [`HnswIndex`]) built beside the scan of its vectors once there are `graph_from` of them.
+    pub fn with_graph_from(dimensions: usize, graph_from: usize) -> Self {
         Self {
             dimensions,
             analyzer: TextAnalyzer::default(),
@@ -111,7 +118,7 @@ impl Partition {
             free: Vec::new(),
             by_id: FxHashMap::default(),
             words: Bm25Index::default(),
-            vectors: HnswIndex::starting_at(dimensions, GRAPH_FROM),
+            vectors: HnswIndex::starting_at(dimensions, graph_from.max(1)),
             graph: EntityGraph::default(),
             conversations: Vec::new(),
             conversation_ids: FxHashMap::default(),

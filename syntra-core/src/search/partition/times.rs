@@ -25,6 +25,15 @@ impl Stretch {
     pub(super) fn of(time: &TimeRange) -> Self {
         Self { from: time.from.as_second() as f64, to: time.to.as_second() as f64 }
     }
+
+    /// Its ends, as [`Stretch::between`] takes them.
+    pub(super) fn ends(self) -> [f64; 2] {
+        [self.from, self.to]
+    }
+
+    pub(super) fn between([from, to]: [f64; 2]) -> Self {
+        Self { from, to }
+    }
 }
 
 /// The time asked for.

@@ -33,6 +33,17 @@ impl Pairs {
         probe(&self.0, hash).and_then(|at| self.0.get(at)).is_some_and(|held| *held == hash)
     }
 
+    /// The table, as [`Pairs::with_table`] takes it.
+    pub(super) fn table(&self) -> &[u16] {
+        &self.0
+    }
+
+    /// With a table that was made before; `None` for what is none.
+    pub(super) fn with_table(table: Box<[u16]>) -> Option<Self> {
+        let sound = table.is_empty() || (table.len().is_power_of_two() && table.contains(&0));
+        sound.then_some(Self(table))
+    }
+
     pub(super) fn memory_bytes(&self) -> usize {
         self.0.len() * 2
     }

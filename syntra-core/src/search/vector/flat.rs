@@ -4,6 +4,7 @@ use super::codes::Coder;
 use super::{kernel, normalised};
 use crate::error::Result;
 use crate::search::VectorIndex;
+use crate::search::bytes::{In, Out};
 use crate::search::top::TopK;
 
 /// From how many rows on the scan reads the quantised rows first.
@@ -77,6 +78,49 @@ impl FlatIndex {
         let numbers = self.small.get(row * self.dimensions..(row + 1) * self.dimensions)?;
         let dot = kernel::dot_i8(numbers, &question.numbers, question.sum);
         self.scales.get(row).map(|scale| dot as f32 * scale * question.scale)
+    }
+
+    /// What is kept of the vector of `key`, for [`FlatIndex::restore`].
+    pub(crate) fn save(&self, key: u32, out: &mut Out) -> Option<()> {
+        let row = self.row(key)?;
+        let (d, words) = (self.dimensions, self.coder.words());
+        self.rows.get(row * d..(row + 1) * d)?.iter().for_each(|x| out.f32(*x));
+        self.small.get(row * d..(row + 1) * d)?.iter().for_each(|x| out.u8(x.cast_unsigned()));
+        out.f32(*self.scales.get(row)?);
+        self.codes.get(row * words..(row + 1) * words)?.iter().for_each(|x| out.u64(*x));
+        out.f32(*self.worth.get(row)?);
+        Some(())
+    }
+
+    /// Adds a vector that was saved, under a key that is not there. Nothing of it is computed anew.
+    pub(crate) fn restore(&mut self, key: u32, saved: &mut In<'_>) -> Option<()> {
+        let (d, words) = (self.dimensions, self.coder.words());
+        let (rows, small, scale) = (saved.take(d * 4)?, saved.take(d)?, saved.f32()?);
+        let (codes, worth) = (saved.take(words * 8)?, saved.f32()?);
+        self.rows.extend(rows.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)));
+        self.small.extend(small.iter().map(|x| x.cast_signed()));
+        self.scales.push(scale);
+        self.codes.extend(codes.as_chunks().0.iter().map(|x| u64::from_le_bytes(*x)));
+        self.worth.push(worth);
+        let slot = key as usize;
+        if self.row_of.len() <= slot {
+            self.row_of.resize(slot + 1, NO_ROW);
+        }
+        if let Some(place) = self.row_of.get_mut(slot) {
+            *place = self.keys.len() as u32;
+        }
+        self.keys.push(key);
+        Some(())
+    }
+
+    /// Makes room for `more` vectors.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.keys.reserve(more);
+        self.rows.reserve(more * self.dimensions);
+        self.small.reserve(more * self.dimensions);
+        self.scales.reserve(more);
+        self.codes.reserve(more * self.coder.words());
+        self.worth.reserve(more);
     }
 
     /// Every key and its vector.

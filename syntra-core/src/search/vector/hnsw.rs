@@ -3,6 +3,7 @@
 use super::{FlatIndex, Rounded, kernel, normalised};
 use crate::error::Result;
 use crate::search::VectorIndex;
+use crate::search::bytes::Out;
 use crate::search::top::TopK;
 use hnsw_rs::anndists::dist::distances::Distance;
 use hnsw_rs::hnsw::Hnsw;
@@ -145,6 +146,21 @@ impl HnswIndex {
         self.flat.roughly(key, question)
     }
 
+    /// The exact index, to be filled with what was saved of it; then comes [`HnswIndex::restored`].
+    pub(crate) fn flat_mut(&mut self) -> &mut FlatIndex {
+        &mut self.flat
+    }
+
+    /// See [`FlatIndex::save`].
+    pub(crate) fn save(&self, key: u32, out: &mut Out) -> Option<()> {
+        self.flat.save(key, out)
+    }
+
+    /// Has a graph begun where there are vectors enough for one.
+    pub(crate) fn restored(&mut self) {
+        self.begin_if_due();
+    }
+
     /// Waits for a graph in the making, and takes it into use.
     pub fn settle(&mut self) {
         self.take_built(true);
@@ -159,6 +175,10 @@ impl HnswIndex {
             follow(graph, &self.flat, key);
         }
         self.take_built(false);
+        self.begin_if_due();
+    }
+
+    fn begin_if_due(&mut self) {
         let stale = self.graph.as_ref().is_some_and(|graph| {
             let nodes = graph.key_of.len();
             nodes >= REBUILD_FROM && graph.dead() * DEAD_SHARE > nodes
