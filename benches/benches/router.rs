@@ -3,9 +3,11 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use std::hint::black_box;
 use std::sync::Arc;
+use std::time::Duration;
 use syntra_core::SystemClock;
 use syntra_core::router::{
-    Catalogue, DefaultRouter, FleetHealth, Intent, ModelInfo, RouteQuery, Router, RouterPreferences, Target, classify,
+    Catalogue, DefaultRouter, FleetHealth, Intent, ModelInfo, RouteOutcome, RouteQuery, Router, RouterPreferences,
+    Target, classify,
 };
 
 const QUESTIONS: [(&str, &str); 4] = [
@@ -59,5 +61,31 @@ fn planning(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, classification, planning);
+/// What was learned from two thousand outcomes: a plan over thirty models, and one more outcome.
+fn learning(c: &mut Criterion) {
+    let catalogue = Catalogue::builtin();
+    let targets: Vec<Target> =
+        catalogue.models().iter().take(30).map(|row| Target::new(row.provider.as_str(), row.model.as_str())).collect();
+    let router = DefaultRouter::new(catalogue, RouterPreferences::default(), Arc::new(SystemClock::new()));
+    let words =
+        ["tides", "parsers", "kings", "letters", "primes", "recipes", "ships", "poems", "taxes", "moons", "maps"];
+    let text = |n: usize| {
+        let word = |k: usize| words.get((n / k) % words.len()).copied().unwrap_or_default();
+        format!("Tell me about {} and {} of kind {n}, and why {} matter.", word(1), word(11), word(121))
+    };
+    let outcome = |n: usize| {
+        let target = targets.get(n % targets.len()).cloned().unwrap_or_else(|| Target::new("p", "m"));
+        RouteOutcome::new(target, Intent::QaRetrieval, Duration::ZERO).scored(text(n), (n % 2) as f32).ok()
+    };
+    (0..2_000).filter_map(&outcome).for_each(|outcome| router.observe(&outcome));
+    let fleet = FleetHealth::new(Arc::new(SystemClock::new())).snapshot(&targets);
+    let query = RouteQuery::new(text(77), Intent::QaRetrieval);
+    let mut group = c.benchmark_group("learned");
+    group.bench_function("plan 30", |b| b.iter(|| router.plan(black_box(&query), &fleet)));
+    let Some(more) = outcome(4_001) else { return };
+    group.bench_function("feedback", |b| b.iter(|| router.observe(black_box(&more))));
+    group.finish();
+}
+
+criterion_group!(benches, classification, planning, learning);
 criterion_main!(benches);

@@ -1,6 +1,6 @@
 //! Which model: intent, the catalogue of models, and the plan.
 //!
-//! May use [`crate::chat`], [`crate::error`], and the in-package model of [`crate::embed`], by which it knows questions that are alike. A plan does no I/O and calls no model; it takes microseconds and explains itself.
+//! May use [`crate::chat`], [`crate::error`], the in-package model of [`crate::embed`], by which it knows questions that are alike, and the dot products of [`crate::search`]. A plan does no I/O and calls no model; it takes microseconds and explains itself.
 
 mod catalogue;
 mod constraints;
@@ -20,7 +20,7 @@ pub use default_router::{DefaultRouter, RouterPreferences};
 pub use experiments::{Arm, ArmReport, Estimate, Experiment, ExperimentArm, ExperimentReport, GuardRails};
 pub(crate) use experiments::{Experiments, TurnResult};
 pub use health::{BreakerState, Closed, FleetHealth, HealthGuard, HealthOptions, KeyHealth};
-pub use intent::{IntentGuess, classify, needs_of, predicted_output_tokens};
+pub use intent::{IntentGuess, classify, intent_features, needs_of, predicted_output_tokens};
 pub use policy::{Policies, RoutingPolicy, RoutingStrategy};
 pub use price::{Price, Rates, Tier, TokenPrice};
 pub use types::{

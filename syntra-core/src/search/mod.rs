@@ -23,6 +23,7 @@ pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights, Rer
 pub use signals::{Candidate, Signal, Signals, Strategies, Strategy};
 pub use text::TextAnalyzer;
 pub(crate) use text::{code_words, is_code, is_stop_word, words};
+pub(crate) use vector::scan_i8;
 pub use vector::{FlatIndex, HnswIndex};
 
 use crate::chat::Role;

@@ -87,7 +87,11 @@ impl Candidate<'_> {
             _ if query.policies.strategy() == RoutingStrategy::Ladder => write!(out, "up the ladder"),
             _ => write!(out, "next best for {intent}"),
         };
-        let _ = write!(out, ": quality {:.2} ({})", self.quality, self.source(query));
+        // In hundredths: writing a float exactly takes longer than all the rest of the sentence.
+        let hundredths = (self.quality.clamp(0.0, 1.0) * 100.0).round() as u32;
+        let _ = write!(out, ": quality {}.{:02} (", hundredths / 100, hundredths % 100);
+        out.push_str(&self.source(query));
+        out.push(')');
         let _ = match self.cost {
             Some(cost) if self.info.local && cost == NanoDollars::ZERO => write!(out, ", free on your own machine"),
             Some(cost) => write!(out, ", about {}", Dollars(cost)),

@@ -43,9 +43,14 @@ pub(super) fn quantised(numbers: &[f32; DIMENSIONS]) -> Point {
     let factor = if length > 1e-6 { UNIT / length } else { 0.0 };
     let mut point = [0i16; DIMENSIONS];
     for (out, x) in point.iter_mut().zip(numbers) {
-        *out = (x * factor).round().clamp(-UNIT, UNIT) as i16;
+        *out = nearest(x * factor).clamp(-UNIT, UNIT) as i16;
     }
     point
+}
+
+/// `x` with what makes a cut to a whole number a rounding; unlike `round` it is no call where the processor has no instruction for that.
+pub(super) fn nearest(x: f32) -> f32 {
+    x + 0.5f32.copysign(x)
 }
 
 /// The cosine of two points.

@@ -103,7 +103,7 @@ pub(super) fn read(learned: &serde_json::Value) -> Result<Outcomes> {
             return Err(bad("a topic cannot be"));
         }
         let StoredTopic { questions, last, sums, .. } = topic;
-        outcomes.topics.push(Topic { centre, questions, last, sums });
+        outcomes.keep(Topic { centre, questions, last, sums });
     }
     Ok(outcomes)
 }

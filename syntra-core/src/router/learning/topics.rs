@@ -1,7 +1,8 @@
 //! What one organisation's outcomes say: small sums by topic, by intent and by model.
 
-use super::features::{Point, UNIT, cosine, quantised};
+use super::features::{DIMENSIONS, Point, UNIT, cosine, nearest, quantised};
 use crate::router::{Intent, Sign, Target};
+use crate::search::scan_i8;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
@@ -15,6 +16,8 @@ const SAME_TOPIC: f32 = 0.75;
 const NEW_TOPIC: f32 = 0.4;
 /// How fast the weight of a topic falls with its distance beyond that of the nearest.
 const BANDWIDTH: f32 = 0.05;
+/// Beyond this distance a topic weighs less than a hundredth of the nearest.
+const NEGLIGIBLE: f32 = 4.6 * BANDWIDTH;
 /// The nearest topic counts in full from this likeness on.
 const NEAR: f32 = 0.5;
 /// Outcomes that the general is worth against the particular: the prior against the model's own, those against its own for the
@@ -119,6 +122,46 @@ impl Signs {
     }
 }
 
+/// Points rounded to 8 bits, to be gone through quickly.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Codes {
+    numbers: Vec<i8>,
+    /// What one of a point's numbers is worth, as cosine.
+    worth: Vec<f32>,
+}
+
+impl Codes {
+    /// Sets the point at `place`, which is at the most one beyond the last.
+    fn set(&mut self, place: usize, point: &Point) {
+        let (numbers, worth) = rounded(point);
+        if place >= self.worth.len() {
+            self.numbers.extend_from_slice(&numbers);
+            self.worth.push(worth);
+        } else if let Some(row) = self.numbers.chunks_exact_mut(DIMENSIONS).nth(place) {
+            row.copy_from_slice(&numbers);
+            self.worth.get_mut(place).into_iter().for_each(|w| *w = worth);
+        }
+    }
+
+    /// The cosine of each point with `point`, to about .002.
+    fn cosines(&self, point: &Point) -> Vec<f32> {
+        let (numbers, worth) = rounded(point);
+        let mut out = Vec::with_capacity(self.worth.len());
+        let sum = numbers.iter().map(|x| i32::from(*x)).sum();
+        scan_i8(&self.numbers, DIMENSIONS, &numbers, sum, &mut |_, dots| {
+            out.extend(dots.iter().map(|dot| *dot as f32 * worth));
+        });
+        out.iter_mut().zip(&self.worth).for_each(|(cosine, worth)| *cosine *= worth);
+        out
+    }
+}
+
+/// `point` as numbers of -127 to 127, and what one of them is worth.
+fn rounded(point: &Point) -> ([i8; DIMENSIONS], f32) {
+    let largest = f32::from(point.iter().map(|x| x.unsigned_abs()).max().unwrap_or(0)).max(1.0);
+    (point.map(|x| nearest(f32::from(x) * 127.0 / largest) as i8), largest / 127.0 / UNIT)
+}
+
 /// What is known from the outcomes of one organisation.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcomes {
@@ -129,6 +172,8 @@ pub(super) struct Outcomes {
     /// For each model, what shows without a score.
     pub signs: Vec<Signs>,
     pub topics: Vec<Topic>,
+    /// The topics' centres, rounded, one after another.
+    pub codes: Codes,
     /// By how much the scores differ from what was expected before any: the sum, and of how many.
     pub surprise: (f32, f32),
     /// Outcomes so far.
@@ -179,10 +224,15 @@ impl Outcomes {
         }
     }
 
+    /// Adds a topic that was kept.
+    pub(super) fn keep(&mut self, topic: Topic) {
+        self.codes.set(self.topics.len(), &topic.centre);
+        self.topics.push(topic);
+    }
+
     /// The topic of a question, moved a little towards it; a new one where none is like it.
     fn topic(&mut self, point: &Point) -> Option<&mut Topic> {
-        let nearest =
-            self.topics.iter().map(|t| cosine(&t.centre, point)).enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
+        let nearest = self.codes.cosines(point).into_iter().enumerate().max_by(|a, b| a.1.total_cmp(&b.1));
         let fresh = Topic { centre: Box::new(*point), questions: 1.0, last: self.count, sums: Vec::new() };
         let room = self.topics.len() < TOPICS;
         match nearest {
@@ -190,24 +240,27 @@ impl Outcomes {
                 let topic = self.topics.get_mut(at)?;
                 topic.last = self.count;
                 // The same question again, answered by another model, does not move it.
-                if likeness < 0.9999 {
+                if cosine(&topic.centre, point) < 0.9999 {
                     topic.questions = (topic.questions + 1.0).min(64.0);
                     let mut moved = [0f32; super::features::DIMENSIONS];
                     for ((out, old), new) in moved.iter_mut().zip(topic.centre.iter()).zip(point) {
                         *out = f32::from(*old) + (f32::from(*new) - f32::from(*old)) / topic.questions;
                     }
                     *topic.centre = quantised(&moved);
+                    self.codes.set(at, &topic.centre);
                 }
                 Some(topic)
             }
             _ if room => {
+                self.codes.set(self.topics.len(), point);
                 self.topics.push(fresh);
                 self.topics.last_mut()
             }
             _ => {
                 // What was asked about least lately makes room.
-                let stale = self.topics.iter_mut().min_by_key(|t| t.last)?;
+                let (at, stale) = self.topics.iter_mut().enumerate().min_by_key(|(_, t)| t.last)?;
                 *stale = fresh;
+                self.codes.set(at, point);
                 Some(stale)
             }
         }
@@ -217,12 +270,12 @@ impl Outcomes {
     pub(super) fn view(&self, point: Option<&Point>, intent: Intent) -> View<'_> {
         let mut near = vec![Sum::default(); self.targets.len()];
         if let Some(point) = point {
-            let likeness: Vec<f32> = self.topics.iter().map(|t| cosine(&t.centre, point)).collect();
+            let likeness = self.codes.cosines(point);
             let best = likeness.iter().copied().fold(0.0, f32::max);
             let trust = (best / NEAR).min(1.0).powi(2);
             for (topic, likeness) in self.topics.iter().zip(likeness) {
-                let weight = trust * ((likeness - best) / BANDWIDTH).exp();
-                if weight > 1e-3 {
+                if likeness > best - NEGLIGIBLE {
+                    let weight = trust * ((likeness - best) / BANDWIDTH).exp();
                     for (place, sum) in &topic.sums {
                         if let Some(near) = near.get_mut(usize::from(*place)) {
                             near.add(sum, weight);

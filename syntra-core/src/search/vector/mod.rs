@@ -10,7 +10,7 @@ mod tests;
 pub use flat::FlatIndex;
 pub(crate) use flat::Rounded;
 pub use hnsw::HnswIndex;
-pub(crate) use kernel::dot;
+pub(crate) use kernel::{dot, scan_i8};
 
 use crate::error::{Error, Result};
 
