@@ -28,8 +28,9 @@ import syntra
 
 try:
     import liter_llm
+    from liter_llm import _internal_bindings as theirs
 except ImportError:
-    liter_llm = None
+    liter_llm = theirs = None
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS = 200
@@ -68,7 +69,8 @@ async def run(call: Call, calls: int, at_once: int) -> float:
 
 
 def our_calls(client: syntra.AsyncSyntra) -> dict[str, Call]:
-    options: dict[str, Any] = {"recall": False, "remember": False}
+    # As stateless as theirs: the conversation is the caller's, nothing is recalled, remembered or written to a thread.
+    options: dict[str, Any] = {"recall": False, "remember": False, "history": []}
 
     async def ask(n: int) -> None:
         answer = await client.ask(ME, f"{QUESTION} {n}", **options)
@@ -87,7 +89,8 @@ def their_calls(url: str) -> dict[str, Call]:
     client = liter_llm.create_client(api_key="sk-x", base_url=url, max_retries=3)
 
     def request(n: int) -> Any:
-        return liter_llm.ChatCompletionRequest(model="openai/mock", messages=[{"role": "user", "content": f"{QUESTION} {n}"}])
+        # What their own conversions end in.
+        return theirs.ChatCompletionRequest(model="openai/gpt-4o-mini", messages=[theirs.Message({"role": "user", "content": f"{QUESTION} {n}"})])
 
     async def ask(n: int) -> None:
         answer = await client.chat(request(n))
@@ -106,13 +109,20 @@ def imported(module: str, runs: int = 15) -> dict[str, float]:
     """What `import module` takes, beyond the interpreter: median of new processes."""
     code = f"""if True:
         import resource, time
+        def memory():
+            try:
+                with open("/proc/self/status") as lines:
+                    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) * 1024
+            except OSError:
+                return 0
+        held = memory()
         before = resource.getrusage(resource.RUSAGE_SELF)
         begun = time.perf_counter()
         import {module}
         wall = time.perf_counter() - begun
         after = resource.getrusage(resource.RUSAGE_SELF)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-        print(wall * 1e3, cpu * 1e3, (after.ru_maxrss - before.ru_maxrss) / 1024)
+        print(wall * 1e3, cpu * 1e3, (memory() - held) / 1e6)
     """
     rows = []
     for _ in range(runs):

@@ -6,7 +6,7 @@ use napi_derive::napi;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use syntra_core::bridge::{self, Bridged, Host, Reader};
+use syntra_core::bridge::{self, Bridged, Host, Reader, Reply};
 use syntra_core::{Error, ErrorKind};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -53,6 +53,48 @@ impl Engine {
     }
 }
 
+impl Engine {
+    async fn reply(&self, method: &str, params: &str, number: u32) -> Result<Reply> {
+        let bridged = self.bridged()?;
+        if number == 0 {
+            return bridge::reply(&bridged, method, params).await.map_err(|e| raise(&e));
+        }
+        let token = CancellationToken::new();
+        lock(&self.calls).insert(number, token.clone());
+        let out = tokio::select! {
+            biased;
+            () = token.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the call was aborted")),
+            out = bridge::reply(&bridged, method, params) => out,
+        };
+        lock(&self.calls).remove(&number);
+        out.map_err(|e| raise(&e))
+    }
+}
+
+/// An answer, and why it is what it is.
+#[napi]
+pub struct NativeAnswer {
+    reply: Reply,
+}
+
+#[napi]
+impl NativeAnswer {
+    /// The answer as JSON, without its trace.
+    #[napi]
+    pub fn json(&self) -> String {
+        self.reply.json.clone()
+    }
+
+    /// The trace as JSON.
+    #[napi]
+    pub fn trace(&self) -> Result<String> {
+        match &self.reply.trace {
+            Some(trace) => bridge::trace_json(trace).map_err(|e| raise(&e)),
+            None => Ok("null".into()),
+        }
+    }
+}
+
 impl Drop for Engine {
     fn drop(&mut self) {
         discard(&self.runtime, lock(&self.bridged).take());
@@ -64,19 +106,13 @@ impl Engine {
     /// Calls `method` with `params` (JSON); `number`, if it is not 0, is what `abort` knows the call by.
     #[napi]
     pub async fn call(&self, method: String, params: String, number: u32) -> Result<String> {
-        let bridged = self.bridged()?;
-        if number == 0 {
-            return bridge::call(&bridged, &method, &params).await.map_err(|e| raise(&e));
-        }
-        let token = CancellationToken::new();
-        lock(&self.calls).insert(number, token.clone());
-        let out = tokio::select! {
-            biased;
-            () = token.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the call was aborted")),
-            out = bridge::call(&bridged, &method, &params) => out,
-        };
-        lock(&self.calls).remove(&number);
-        out.map_err(|e| raise(&e))
+        self.reply(&method, &params, number).await.map(|reply| reply.json)
+    }
+
+    /// As `call` of `ask`, with the turn's trace beside the answer.
+    #[napi]
+    pub async fn ask(&self, params: String, number: u32) -> Result<NativeAnswer> {
+        self.reply("ask", &params, number).await.map(|reply| NativeAnswer { reply })
     }
 
     /// Drops the call `number`, which closes what it has open.

@@ -11,7 +11,13 @@ export interface NativeStream {
   close(): void
 }
 
+export interface NativeAnswer {
+  json(): string
+  trace(): string
+}
+
 export interface NativeEngine {
+  ask(params: string, number: number): Promise<NativeAnswer>
   call(method: string, params: string, number: number): Promise<string>
   abort(number: number): void
   stream(params: string): NativeStream

@@ -118,12 +118,16 @@ export class Syntra {
   }
 
   async #raw(method: string, params: string, signal?: AbortSignal): Promise<unknown> {
+    return fromEngine(JSON.parse(await this.#native((number) => this.#engine.call(method, params, number), signal)))
+  }
+
+  async #native<T>(call: (number: number) => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted()
     const number = signal === undefined ? 0 : numbers++ % 0xffffffff || numbers++
     const abort = (): void => this.#engine.abort(number)
     signal?.addEventListener('abort', abort, { once: true })
     try {
-      return fromEngine(JSON.parse(await this.#engine.call(method, params, number)))
+      return await call(number)
     } catch (error) {
       signal?.throwIfAborted()
       throw thrown(error, this.#host.kept)
@@ -138,7 +142,13 @@ export class Syntra {
 
   /** Asks and returns the whole answer. */
   async ask(scope: Scope, question: string | Message, options: AskOptions = {}): Promise<Answer> {
-    return (await this.#raw('ask', askParams(scope, question, options), options.signal)) as Answer
+    const params = askParams(scope, question, options)
+    const native = await this.#native((number) => this.#engine.ask(params, number), options.signal)
+    const answer = fromEngine(JSON.parse(native.json())) as Answer
+    let trace: Trace | undefined
+    // Most callers never look at it.
+    const get = (): Trace => (trace ??= fromEngine(JSON.parse(native.trace())) as Trace)
+    return Object.defineProperty(answer, 'trace', { get, enumerable: true, configurable: true })
   }
 
   /** Asks and returns the answer as it comes. */

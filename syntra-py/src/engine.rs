@@ -9,8 +9,8 @@ use pyo3::prelude::*;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, RwLock};
-use syntra_core::bridge::{self, Bridged, Host, Reader};
-use syntra_core::{Error, ErrorKind};
+use syntra_core::bridge::{self, Bridged, Host, Reader, Reply};
+use syntra_core::{Error, ErrorKind, Trace};
 use tokio::task::AbortHandle;
 
 create_exception!(_native, NativeError, PyException, "An error of the library; its one argument is JSON.");
@@ -84,18 +84,40 @@ fn discard<T>(generation: u64, value: T) {
     }
 }
 
-/// Runs `future` and calls `done(ok, payload)` when it ends, unless it is cancelled before.
+/// Why a turn did what it did, written when somebody wants to know.
+#[pyclass(frozen, module = "syntra._native")]
+#[derive(Debug)]
+pub(crate) struct LazyTrace {
+    trace: Arc<Trace>,
+}
+
+#[pymethods]
+impl LazyTrace {
+    /// The trace as JSON.
+    fn json(&self) -> PyResult<String> {
+        bridge::trace_json(&self.trace).map_err(|e| raise(&e))
+    }
+}
+
+/// What crosses: JSON, and the trace of a turn.
+type Crossing = (Option<String>, Option<LazyTrace>);
+
+fn crossing(reply: Reply) -> Crossing {
+    (Some(reply.json), reply.trace.map(|trace| LazyTrace { trace }))
+}
+
+/// Runs `future` and calls `done(ok, payload, trace)` when it ends, unless it is cancelled before.
 fn start<F>(future: F, done: Py<PyAny>) -> PyResult<Task>
 where
-    F: Future<Output = Result<Option<String>, Error>> + Send + 'static,
+    F: Future<Output = Result<Crossing, Error>> + Send + 'static,
 {
     let task = rt::handle()?.spawn(async move {
-        let (ok, payload) = match future.await {
-            Ok(payload) => (true, payload),
-            Err(error) => (false, Some(bridge::error_json(&error).to_string())),
+        let (ok, (payload, trace)) = match future.await {
+            Ok(crossing) => (true, crossing),
+            Err(error) => (false, (Some(bridge::error_json(&error).to_string()), None)),
         };
         deliver(move |py| {
-            if let Err(error) = done.call1(py, (ok, payload)) {
+            if let Err(error) = done.call1(py, (ok, payload, trace)) {
                 error.write_unraisable(py, None);
             }
         });
@@ -115,16 +137,16 @@ impl Engine {
         Ok(Self { config, dispatch, inner: RwLock::new(Some((generation, syntra))) })
     }
 
-    /// Calls `method` with `params` (JSON) and waits for the reply (JSON).
-    fn call(&self, py: Python<'_>, method: &str, params: &str) -> PyResult<String> {
+    /// Calls `method` with `params` (JSON) and waits for the reply: JSON, and the trace of a turn.
+    fn call(&self, py: Python<'_>, method: &str, params: &str) -> PyResult<Crossing> {
         let syntra = self.syntra(py)?;
-        rt::block_on(py, bridge::call(&syntra, method, params))?.map_err(|e| raise(&e))
+        rt::block_on(py, bridge::reply(&syntra, method, params))?.map(crossing).map_err(|e| raise(&e))
     }
 
-    /// Calls `method` with `params` and returns at once; `done(ok, payload)` is called from another thread.
+    /// Calls `method` with `params` and returns at once; `done(ok, payload, trace)` is called from another thread.
     fn start(&self, py: Python<'_>, method: String, params: String, done: Py<PyAny>) -> PyResult<Task> {
         let syntra = self.syntra(py)?;
-        start(async move { bridge::call(&syntra, &method, &params).await.map(Some) }, done)
+        start(async move { bridge::reply(&syntra, &method, &params).await.map(crossing) }, done)
     }
 
     /// A stream of the turn that `params` describes; it begins with the first read.
@@ -182,10 +204,10 @@ impl Stream {
         rt::block_on(py, reader.next())?.map_err(|e| raise(&e))
     }
 
-    /// As `next`, with `done(ok, payload)` called from another thread.
+    /// As `next`, with `done(ok, payload, None)` called from another thread.
     fn start_next(&self, done: Py<PyAny>) -> PyResult<Task> {
         let reader = self.reader()?;
-        start(async move { reader.next().await }, done)
+        start(async move { reader.next().await.map(|batch| (batch, None)) }, done)
     }
 
     /// Cancels the turn, if it has not ended.

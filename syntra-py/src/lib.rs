@@ -11,7 +11,7 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _native {
     #[pymodule_export]
-    use super::engine::{Engine, NativeError, Stream, Task};
+    use super::engine::{Engine, LazyTrace, NativeError, Stream, Task};
     #[pymodule_export]
     use super::host::Done;
     #[pymodule_export]

@@ -6,6 +6,7 @@ use super::words::{
     Nothing, One, RecallParams, Scoped, Supersede, Texts, Threads, Turned, Update, read,
 };
 use super::{Batches, Bridged, Host};
+use crate::chat::{Answered, Citation, FinishReason, Message, ToolCall};
 use crate::documents::{IndexProgress, IndexReport};
 use crate::error::{Error, Result};
 use crate::turn::Trace;
@@ -62,14 +63,15 @@ pub const METHODS: &[&str] = &[
 /// [`crate::ErrorKind::InvalidInput`] for an unknown method and for arguments that do not fit, naming them; else the method's own.
 pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<String> {
     let syntra = &bridged.syntra;
-    bridged.tick().await?;
+    if method != "ask" {
+        bridged.tick().await?;
+    }
     match method {
         "ask" => {
-            let (scope, ask) = read::<AskParams>(method, params)?.into_parts();
-            let answer = syntra.ask(&scope, ask).await?;
-            let mut value = json_of(&answer)?;
-            value["trace"] = explained(&answer.trace)?;
-            Ok(value.to_string())
+            let (json, trace) = answered(bridged, params).await?;
+            // In place of the closing brace.
+            let trace = explained(&trace)?;
+            Ok(format!("{},\"trace\":{trace}}}", json.strip_suffix('}').unwrap_or(&json)))
         }
         "plan" => {
             let (scope, ask) = read::<AskParams>(method, params)?.into_parts();
@@ -216,6 +218,67 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
         }
         _ => Err(Error::invalid(format!("there is no method {method:?}"))),
     }
+}
+
+/// What [`reply`] answers: JSON, and the trace of a turn, which is written only for who wants it.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// The result as JSON, without the trace.
+    pub json: String,
+    /// Why the turn did what it did; [`trace_json`] writes it.
+    pub trace: Option<Arc<Trace>>,
+}
+
+/// As [`call`], with the trace of an answer beside it instead of in it: most callers never look at it.
+///
+/// # Errors
+/// As [`call`].
+pub async fn reply(bridged: &Bridged, method: &str, params: &str) -> Result<Reply> {
+    if method == "ask" {
+        let (json, trace) = answered(bridged, params).await?;
+        return Ok(Reply { json, trace: Some(trace) });
+    }
+    call(bridged, method, params).await.map(|json| Reply { json, trace: None })
+}
+
+/// A trace as JSON, with its words.
+///
+/// # Errors
+/// [`crate::ErrorKind::Unknown`] when it cannot be written.
+pub fn trace_json(trace: &Trace) -> Result<String> {
+    Ok(explained(trace)?.to_string())
+}
+
+/// The answer as JSON without its trace, and its trace.
+async fn answered(bridged: &Bridged, params: &str) -> Result<(String, Arc<Trace>)> {
+    bridged.tick().await?;
+    let (scope, ask) = read::<AskParams>("ask", params)?.into_parts();
+    let answer = bridged.syntra.ask(&scope, ask).await?;
+    let words = Answer {
+        text: &answer.text,
+        reasoning: &answer.reasoning,
+        tool_calls: &answer.tool_calls,
+        citations: &answer.citations,
+        refusal: answer.refusal.as_deref(),
+        finish: &answer.finish,
+        message: &answer.message,
+        turn: &answer.turn,
+    };
+    Ok((text(&words)?, answer.trace))
+}
+
+/// [`crate::Answer`] without its trace.
+#[derive(Serialize)]
+struct Answer<'a> {
+    text: &'a str,
+    reasoning: &'a str,
+    tool_calls: &'a [ToolCall],
+    citations: &'a [Citation],
+    refusal: Option<&'a str>,
+    finish: &'a FinishReason,
+    message: &'a Message,
+    #[serde(flatten)]
+    turn: &'a Answered,
 }
 
 /// Opens the stream of a turn; `params` are those of the method `ask`.

@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from ._convert import decode
-from ._engine import Base, awaited, reraised
+from ._engine import Base, awaited, parsed, reraised
 from ._options import (
     AskOptions,
     Item,
@@ -76,7 +76,7 @@ class AsyncSyntra(Base):
     async def _call(self, method: str, arguments: str) -> Any:
         loop = asyncio.get_running_loop()
         self._dispatcher.seen(loop)
-        return json.loads(await awaited(loop, self._kept, self._engine.start, method, arguments))
+        return parsed(await awaited(loop, self._kept, self._engine.start, method, arguments))
 
     async def ask(self, scope: Scope, question: Question = "", **options: Unpack[AskOptions]) -> Answer:
         """Asks and returns the whole answer."""

@@ -137,7 +137,10 @@ def _dataclass(cls: Any) -> Converter:
     hints = typing.get_type_hints(cls)
     fields = {f.name: _converter(hints[f.name]) for f in dataclasses.fields(cls) if f.init}
 
-    def convert(data: Any) -> Any:
+    def convert(given: Any) -> Any:
+        if not isinstance(given, dict):
+            return given  # a trace that nobody has looked at
+        data: Any = typing.cast(Any, given)
         if STRICT and (unknown := data.keys() - fields.keys() - {"type"}):
             raise TypeError(f"{cls.__name__} has no field {sorted(unknown)}")
         return cls(**{name: fields[name](value) for name, value in data.items() if name in fields})

@@ -29,26 +29,35 @@ def reraised(kept: Kept, call: Callable[..., T], *args: Any) -> T:
 
 
 async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[..., Task], *args: Any) -> Any:
-    """Starts a call and waits for it; cancelling the wait cancels the call."""
-    future: asyncio.Future[tuple[bool, Any]] = loop.create_future()
+    """Starts a call and waits for it: JSON, and the trace of a turn. Cancelling the wait cancels the call."""
+    future: asyncio.Future[tuple[bool, Any, Any]] = loop.create_future()
 
-    def resolve(ok: bool, payload: Any) -> None:
+    def resolve(ok: bool, payload: Any, trace: Any) -> None:
         if not future.done():
-            future.set_result((ok, payload))
+            future.set_result((ok, payload, trace))
 
-    def done(ok: bool, payload: Any) -> None:
+    def done(ok: bool, payload: Any, trace: Any) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits
-            loop.call_soon_threadsafe(resolve, ok, payload)
+            loop.call_soon_threadsafe(resolve, ok, payload, trace)
 
     task = reraised(kept, start, *args, done)
     try:
-        ok, payload = await future
+        ok, payload, trace = await future
     except asyncio.CancelledError:
         task.cancel()
         raise
     if not ok:
         raise from_json(payload, kept)
-    return payload
+    return payload, trace
+
+
+def parsed(crossing: tuple[Any, Any]) -> Any:
+    """What a call answered; the trace of a turn is taken apart by who looks at it."""
+    payload, trace = crossing
+    result = json.loads(payload)
+    if trace is not None:
+        result["trace"] = trace
+    return result
 
 
 def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], dispatcher: Dispatcher, from_env: bool) -> str:

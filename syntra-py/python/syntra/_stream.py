@@ -96,7 +96,8 @@ class AsyncStream(_Events):
             loop = asyncio.get_running_loop()
             self._dispatcher.seen(loop)
             try:
-                self._take(await awaited(loop, self._kept, self._native.start_next))
+                batch, _ = await awaited(loop, self._kept, self._native.start_next)
+                self._take(batch)
             except asyncio.CancelledError:
                 self._close()
                 raise

@@ -9,7 +9,7 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from ._convert import decode
-from ._engine import Base, reraised
+from ._engine import Base, parsed, reraised
 from ._options import (
     AskOptions,
     Item,
@@ -80,7 +80,7 @@ class Syntra(Base):
         return made
 
     def _call(self, method: str, arguments: str) -> Any:
-        return json.loads(reraised(self._kept, self._engine.call, method, arguments))
+        return parsed(reraised(self._kept, self._engine.call, method, arguments))
 
     def ask(self, scope: Scope, question: Question = "", **options: Unpack[AskOptions]) -> Answer:
         """Asks and returns the whole answer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
@@ -10,7 +11,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Union
 
-from ._value import dataclass
+from ._convert import decode
+from ._native import LazyTrace
+from ._value import dataclass, lazily
 
 MemoryType = Literal["profile", "semantic", "episodic", "procedural"]
 Role = Literal["system", "user", "assistant", "tool"]
@@ -713,6 +716,10 @@ class Answer:
 
     def __str__(self) -> str:
         return self.text
+
+
+# Most callers never look at it.
+lazily(Answer, "trace", LazyTrace, lambda lazy: decode(Trace, json.loads(lazy.json())))
 
 
 @dataclass(frozen=True, slots=True)

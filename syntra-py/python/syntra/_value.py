@@ -113,6 +113,20 @@ def _frozen(*, frozen: bool, slots: bool) -> Callable[[Any], Any]:
     return wrap
 
 
+def lazily(cls: Any, name: str, kind: type[Any], make: Callable[[Any], Any]) -> None:
+    """Lets the field ``name`` hold something of ``kind``, of which ``make`` makes the value when it is first looked at."""
+    slot = cls.__dict__[name]
+
+    def get(self: Any) -> Any:
+        value = slot.__get__(self, cls)
+        if isinstance(value, kind):
+            value = make(value)
+            slot.__set__(self, value)
+        return value
+
+    setattr(cls, name, property(get, slot.__set__))
+
+
 if TYPE_CHECKING:
     import asyncio as asyncio
     from dataclasses import dataclass as dataclass
