@@ -41,7 +41,7 @@ _KEPT = dict(recency=0.15, reliability=0.05, frequency=0.02)
 _ADDED = dict(graph=1.0, exact=0.1, phrase=0.1, title=0.1, answers=0.05, time=0.1, spoken=0.1, time_cue=0.1, speaker=0.07, is_question=-0.08)
 PRIOR = {
     "people": {**_ADDED, **_KEPT, "keyword": 0.15, "vector": 0.23, "window_keyword": 0.15, "window_vector": 0.23, "conversation": 0.24,
-               "length": 0.2},
+               "graph": 0.4, "length": 0.2},
     "assistant": {**_ADDED, **_KEPT, "keyword": 0.25, "vector": 0.375, "conversation": 0.375, "is_question": 0.0, "user_said": 0.3},
     "documents": {**_ADDED, **_KEPT, "keyword": 0.4, "vector": 0.4, "conversation": 0.2},
     "statements": {**_ADDED, **_KEPT, "keyword": 0.4, "vector": 0.4, "conversation": 0.2},

@@ -113,24 +113,9 @@ impl FastEmbedder {
     /// not work.
     pub fn from_dir(dir: impl AsRef<Path>, options: FastEmbedOptions) -> Result<Self> {
         let dir = dir.as_ref();
-        let graph = GRAPHS.iter().map(|name| dir.join(name)).find(|path| path.is_file());
-        let graph = graph.ok_or_else(|| {
-            config(format!("{} holds no model: none of {} is there", dir.display(), GRAPHS.join(", ")))
-        })?;
-        let onnx = read(&graph)?;
-        let files = TokenizerFiles {
-            tokenizer_file: read(&dir.join("tokenizer.json"))?,
-            config_file: read(&dir.join("config.json"))?,
-            // Newer models leave it out: `tokenizer.json` has the special tokens.
-            special_tokens_map_file: std::fs::read(dir.join("special_tokens_map.json"))
-                .unwrap_or_else(|_| b"{}".into()),
-            tokenizer_config_file: read(&dir.join("tokenizer_config.json"))?,
-        };
-        let folder = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-        let folder = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
-        let name = format!("fastembed/{folder}#{}", fingerprint(&onnx, &files.tokenizer_file));
+        let ModelFiles { onnx, tokenizer, name, quantised } = ModelFiles::read(dir)?;
         // Dynamic quantisation scales by what is in the batch: a text alone is the only batch that is always the same.
-        let batch = if graph.to_string_lossy().contains("quantized") { 1 } else { 32 };
+        let batch = if quantised { 1 } else { 32 };
         let pooling = match options.first_token.unwrap_or_else(|| takes_first_token(dir)) {
             true => Pooling::Cls,
             false => Pooling::Mean,
@@ -138,7 +123,7 @@ impl FastEmbedder {
         load_runtime(options.library.as_deref())?;
         let mut init = InitOptionsUserDefined::new().with_max_length(options.max_tokens.unwrap_or(512));
         init.intra_threads = options.threads;
-        let model = UserDefinedEmbeddingModel::new(onnx, files).with_pooling(pooling);
+        let model = UserDefinedEmbeddingModel::new(onnx, tokenizer).with_pooling(pooling);
         let model = guarded(|| TextEmbedding::try_new_from_user_defined(model, init))?;
         Self::probe(model, name, batch, &options)
     }
@@ -234,7 +219,39 @@ impl Embedder for FastEmbedder {
     }
 }
 
-fn config(what: String) -> Error {
+/// What a model's folder holds.
+pub(super) struct ModelFiles {
+    pub(super) onnx: Vec<u8>,
+    pub(super) tokenizer: TokenizerFiles,
+    /// The folder's name and a fingerprint.
+    pub(super) name: String,
+    quantised: bool,
+}
+
+impl ModelFiles {
+    pub(super) fn read(dir: &Path) -> Result<Self> {
+        let graph = GRAPHS.iter().map(|name| dir.join(name)).find(|path| path.is_file());
+        let graph = graph.ok_or_else(|| {
+            config(format!("{} holds no model: none of {} is there", dir.display(), GRAPHS.join(", ")))
+        })?;
+        let onnx = read(&graph)?;
+        let tokenizer = TokenizerFiles {
+            tokenizer_file: read(&dir.join("tokenizer.json"))?,
+            config_file: read(&dir.join("config.json"))?,
+            // Newer models leave it out: `tokenizer.json` has the special tokens.
+            special_tokens_map_file: std::fs::read(dir.join("special_tokens_map.json"))
+                .unwrap_or_else(|_| b"{}".into()),
+            tokenizer_config_file: read(&dir.join("tokenizer_config.json"))?,
+        };
+        let folder = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+        let folder = folder.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy());
+        let name = format!("fastembed/{folder}#{}", fingerprint(&onnx, &tokenizer.tokenizer_file));
+        let quantised = graph.to_string_lossy().contains("quantized");
+        Ok(Self { onnx, tokenizer, name, quantised })
+    }
+}
+
+pub(super) fn config(what: String) -> Error {
     Error::new(ErrorKind::Config, what)
 }
 
@@ -244,7 +261,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
 }
 
 /// Loads ONNX Runtime before anything asks for it: later, a missing library would be a panic.
-fn load_runtime(library: Option<&Path>) -> Result<()> {
+pub(super) fn load_runtime(library: Option<&Path>) -> Result<()> {
     let named = library.map(Path::to_owned).or_else(|| std::env::var_os(LIBRARY_VARIABLE).map(PathBuf::from));
     let path = named.unwrap_or_else(|| {
         PathBuf::from(match std::env::consts::OS {
@@ -268,7 +285,7 @@ fn load_runtime(library: Option<&Path>) -> Result<()> {
 }
 
 /// Runs what the library does, its panics turned to errors like its own.
-fn guarded<T>(work: impl FnOnce() -> ::fastembed::Result<T>) -> Result<T> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> ::fastembed::Result<T>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(error)) => Err(Error::new(ErrorKind::Embedding, format!("fastembed: {error}")).with_source(error)),

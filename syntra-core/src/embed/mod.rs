@@ -1,8 +1,11 @@
-//! Texts to vectors: the in-package static model, `fastembed`, HTTP embeddings, and a cache over any of them.
+//! Texts to vectors: the in-package static model, `fastembed` (with cross-encoders beside it), HTTP embeddings, and a cache over any of them.
 //!
-//! May use [`crate::chat`], [`crate::error`], and, where it talks, [`crate::transport`] and the error shapes of [`crate::provider`].
+//! May use [`crate::chat`], [`crate::error`], and, where it talks, [`crate::transport`] and the error shapes of [`crate::provider`];
+//! cross-encoders implement [`crate::search::Reranker`].
 
 mod cache;
+#[cfg(feature = "fastembed")]
+mod cross_encoder;
 #[cfg(feature = "fastembed")]
 mod fastembed;
 mod http;
@@ -10,6 +13,8 @@ mod static_model;
 mod wordpiece;
 
 pub use cache::{CachedEmbedder, EmbedCacheStats};
+#[cfg(feature = "fastembed")]
+pub use cross_encoder::FastReranker;
 #[cfg(feature = "fastembed")]
 pub use fastembed::{FastEmbedOptions, FastEmbedder};
 pub use http::{EmbedApi, HttpEmbedder};

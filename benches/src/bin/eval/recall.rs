@@ -22,7 +22,8 @@ use syntra_core::{Clock as _, Error, Result, Scope, SystemClock};
 
 const USAGE: &str = "usage: eval -- recall DIR [--embedder static|static:FILE|fastembed:MODEL_DIR|none] [--k 5,10,20]
     [--ranker default|classic|classic-adaptive|keyword|vector] [--set weight=value,...]
-    [--strategies vector,keyword,graph,profile,recent] [--per-query FILE] [--dump FILE.gz] [--ablate yes]";
+    [--strategies vector,keyword,graph,profile,recent] [--per-query FILE] [--dump FILE.gz] [--ablate yes]
+    [--rerank CROSS_ENCODER_DIR]";
 
 /// What the command line says.
 struct Options {
@@ -35,6 +36,7 @@ struct Options {
     per_query: Option<PathBuf>,
     dump: Option<PathBuf>,
     ablate: bool,
+    rerank: Option<PathBuf>,
 }
 
 impl Options {
@@ -49,6 +51,7 @@ impl Options {
             per_query: None,
             dump: None,
             ablate: false,
+            rerank: None,
         };
         let wrong = |what: &str, value: &str| Error::invalid(format!("{what} {value:?} is not understood\n{USAGE}"));
         let mut args = args.iter();
@@ -63,6 +66,7 @@ impl Options {
                 "--ranker" => options.ranker = value.clone(),
                 "--per-query" => options.per_query = Some(value.into()),
                 "--ablate" => options.ablate = value == "yes",
+                "--rerank" => options.rerank = Some(value.into()),
                 "--dump" => options.dump = Some(value.into()),
                 "--k" => {
                     let ks: std::result::Result<Vec<usize>, _> = value.split(',').map(|k| k.trim().parse()).collect();
@@ -113,6 +117,17 @@ impl Options {
 #[cfg(feature = "fastembed")]
 fn fastembed(dir: &Path) -> Result<Arc<dyn Embedder>> {
     Ok(Arc::new(syntra_core::embed::FastEmbedder::from_dir(dir, syntra_core::embed::FastEmbedOptions::new())?))
+}
+
+#[cfg(feature = "fastembed")]
+fn reranked(memories: Memories, dir: &Path) -> Result<Memories> {
+    use syntra_core::embed::{FastEmbedOptions, FastReranker};
+    Ok(memories.with_reranker(Arc::new(FastReranker::from_dir(dir, FastEmbedOptions::new())?)))
+}
+
+#[cfg(not(feature = "fastembed"))]
+fn reranked(_: Memories, _: &Path) -> Result<Memories> {
+    Err(Error::invalid("this build has no fastembed: build with --features fastembed"))
 }
 
 #[cfg(not(feature = "fastembed"))]
@@ -239,7 +254,10 @@ async fn evaluate(set: &Set, options: &Options, mut dump: Option<&mut dump::Dump
         true => rankers::ablation()?.into_iter().map(|(name, ranker)| (name, ranker, Sums::default())).collect(),
         false => Vec::new(),
     };
-    let memories = Memories::new(Arc::new(store), embedder.clone(), ranker, clock.clone());
+    let mut memories = Memories::new(Arc::new(store), embedder.clone(), ranker, clock.clone());
+    if let Some(dir) = &options.rerank {
+        memories = reranked(memories, dir)?;
+    }
 
     let most = options.ks.iter().copied().max().unwrap_or(10).max(10);
     let mut sums = Sums::default();
@@ -269,7 +287,8 @@ async fn evaluate(set: &Set, options: &Options, mut dump: Option<&mut dump::Dump
             for (name, span) in &recall.spans {
                 *spans.entry(name).or_insert(0.0) += span.as_secs_f64() * 1e6;
             }
-            if let Some(error) = recall.strategies.iter().find_map(|s| s.error.clone()) {
+            let reranked = recall.rerank.as_ref().and_then(|report| report.error.clone());
+            if let Some(error) = recall.strategies.iter().find_map(|s| s.error.clone()).or(reranked) {
                 return Err(error);
             }
             let found: Vec<String> = recall.items.iter().map(|item| item.memory.id.clone()).collect();
