@@ -63,8 +63,10 @@ pub(crate) struct Posting {
 
 /// What can add less than this share of the best score does not make a candidate.
 const NEGLIGIBLE: f32 = 1e-3;
-/// A list of postings up to so many times as long as the slots that are looked for is read whole; in a longer one they are sought.
+/// A list of postings up to so many times as long as the slots that are looked for is read whole.
 const READ_WHOLE: usize = 4;
+/// Postings up to so many lie in a near cache, where they are sought quicker than each document is read.
+const MOST_SOUGHT: usize = 32_768;
 
 /// The most that a term's postings reach: what was inserted; a removal leaves it, which makes it an over-estimate.
 #[derive(Clone, Copy, Debug)]
@@ -257,29 +259,56 @@ impl Bm25Index {
         term
     }
 
-    /// How often each of `terms` occurs in each of `slots`, which are in order: a row of numbers a slot. `row_of` has the place of
-    /// each slot among them, counted from one, and 0 for every other. A long list of postings is walked leaping over what is not asked for.
+    /// How often each of `terms`, which are in order, occurs in each of `slots`: a row of numbers a slot. `row_of` has the place of each
+    /// slot among them, counted from one, and 0 for every other.
     pub(crate) fn counts(&self, slots: &[u32], row_of: &[u32], terms: &[QueryTerm]) -> Vec<f32> {
+        self.counts_with(slots, row_of, terms, MOST_SOUGHT)
+    }
+
+    /// [`Bm25Index::counts`]. A term of few documents is read from its postings, one of some is sought in them, and those of more than
+    /// `most_sought` are read together from the documents.
+    fn counts_with(&self, slots: &[u32], row_of: &[u32], terms: &[QueryTerm], most_sought: usize) -> Vec<f32> {
         let width = terms.len();
         let mut counts = vec![0.0; slots.len() * width];
+        let mut frequent: Vec<(usize, u32)> = Vec::new();
         for (column, t) in terms.iter().enumerate() {
             let postings = self.postings(t.term);
-            if postings.len() <= READ_WHOLE * slots.len() {
-                for p in postings {
-                    let row = row_of.get(p.slot as usize).copied().unwrap_or(0) as usize;
-                    if row > 0
-                        && let Some(count) = counts.get_mut((row - 1) * width + column)
-                    {
-                        *count = p.tf;
-                    }
+            if postings.len() > READ_WHOLE * slots.len() {
+                if postings.len() > most_sought {
+                    frequent.push((column, t.term));
+                    continue;
                 }
+                seek(postings, slots, |row, tf| {
+                    if let Some(count) = counts.get_mut(row * width + column) {
+                        *count = tf;
+                    }
+                });
                 continue;
             }
-            seek(postings, slots, |row, tf| {
-                if let Some(count) = counts.get_mut(row * width + column) {
-                    *count = tf;
+            for p in postings {
+                let row = row_of.get(p.slot as usize).copied().unwrap_or(0) as usize;
+                if row > 0
+                    && let Some(count) = counts.get_mut((row - 1) * width + column)
+                {
+                    *count = p.tf;
                 }
-            });
+            }
+        }
+        if frequent.is_empty() {
+            return counts;
+        }
+        for (slot, row) in slots.iter().zip(counts.chunks_exact_mut(width)) {
+            let mut rest = self.terms_of(*slot);
+            for (column, term) in &frequent {
+                // Both are in order, and lists are short.
+                let at = rest.partition_point(|(t, _)| t < term);
+                rest = rest.get(at..).unwrap_or(&[]);
+                if let (Some((found, tf)), Some(count)) = (rest.first(), row.get_mut(*column))
+                    && found == term
+                {
+                    *count = *tf;
+                }
+            }
         }
         counts
     }
@@ -495,7 +524,7 @@ mod tests {
             let slots: Vec<u32> = (0..documents.len() as u32).step_by(3).collect();
             let mut row_of = vec![0; documents.len()];
             slots.iter().enumerate().for_each(|(row, slot)| row_of[*slot as usize] = row as u32 + 1);
-            let counts = index.counts(&slots, &row_of, &terms);
+            let counts = index.counts_with(&slots, &row_of, &terms, if odd { 0 } else { usize::MAX });
             for (row, slot) in slots.iter().enumerate() {
                 for (column, t) in terms.iter().enumerate() {
                     proptest::prop_assert_eq!(counts[row * terms.len() + column], index.tf(*slot, t.term));

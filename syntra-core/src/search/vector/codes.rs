@@ -103,23 +103,12 @@ impl Coder {
 }
 
 impl Question {
-    /// Hands `found` estimated cosines, some rows at a time with the number of the first of them: those rows of which one reaches
-    /// the floor, which `found` sets and which is nothing at first.
-    #[inline]
-    pub(super) fn scan(
-        &self,
-        codes: &[u64],
-        words: usize,
-        worth: &[f32],
-        found: &mut impl FnMut(usize, &[f32], &mut f32),
-    ) {
+    /// Sets the estimated cosine of each row.
+    pub(super) fn scan(&self, codes: &[u64], words: usize, worth: &[f32], scores: &mut [f32]) {
         let (double, sum) = (2.0 * self.step, self.sum);
-        let (mut floor, mut scores) = (f32::NEG_INFINITY, [0.0; kernel::BLOCK]);
         kernel::scan_bits(codes, words, &self.planes, &mut |first, bits| {
-            let worth = worth.get(first..).unwrap_or(&[]);
-            if kernel::reaches(bits, worth, floor, &mut scores, |bits, worth| (double * bits - sum) * worth) {
-                found(first, scores.get(..bits.len()).unwrap_or(&[]), &mut floor);
-            }
+            let (to, worth) = (scores.get_mut(first..).unwrap_or_default(), worth.get(first..).unwrap_or(&[]));
+            kernel::weigh(bits, worth, to, |bits, worth| (double * bits - sum) * worth);
         });
     }
 }

@@ -5,7 +5,7 @@ use super::{kernel, normalised};
 use crate::error::Result;
 use crate::search::VectorIndex;
 use crate::search::bytes::{In, Out};
-use crate::search::top::TopK;
+use crate::search::top::{TopK, best_places};
 
 /// From how many rows on the scan reads the quantised rows first.
 const QUANTISED_FROM: usize = 1_000;
@@ -140,40 +140,22 @@ impl FlatIndex {
 
     fn quantised(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Vec<(u32, f32)> {
         let Rounded { numbers: small, sum, .. } = Rounded::new(query);
-        let mut top = TopK::new(second_look(limit));
-        let mut scores = [0.0; kernel::BLOCK];
+        let mut scores = vec![0.0; self.keys.len()];
         kernel::scan_i8(&self.small, self.dimensions, &small, sum, &mut |first, dots| {
-            let scales = self.scales.get(first..).unwrap_or(&[]);
-            if !kernel::reaches(dots, scales, top.floor(), &mut scores, |dot, scale| dot * scale) {
-                return;
-            }
-            let keys = self.keys.get(first..).unwrap_or(&[]);
-            for ((score, key), _) in scores.iter().zip(keys).zip(dots) {
-                if top.takes(*key, *score) && keep.is_none_or(|keep| keep(*key)) {
-                    top.push(*key, *score);
-                }
-            }
+            let (to, scales) = (scores.get_mut(first..).unwrap_or_default(), self.scales.get(first..).unwrap_or(&[]));
+            kernel::weigh(dots, scales, to, |dot, scale| dot * scale);
         });
-        self.in_full(query, limit, top)
+        let rows = self.best_rows(&scores, second_look(limit), keep);
+        self.in_full(query, limit, rows.into_iter().filter_map(|row| self.keys.get(row as usize).copied()))
     }
 
     fn coded(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Vec<(u32, f32)> {
-        let mut top = TopK::new(limit * CODED_FACTOR + CODED_LEAST);
-        self.coder.question(query).scan(&self.codes, self.coder.words(), &self.worth, &mut |first, scores, floor| {
-            for (row, score) in (first as u32..).zip(scores) {
-                let allowed = || keep.is_none_or(|keep| self.keys.get(row as usize).is_some_and(|key| keep(*key)));
-                if top.takes(row, *score) && allowed() {
-                    top.push(row, *score);
-                }
-            }
-            *floor = top.floor();
-        });
-        // In the order in which they lie in memory.
-        let mut rows: Vec<u32> = top.into_best().into_iter().map(|(row, _)| row).collect();
-        rows.sort_unstable();
+        let mut scores = vec![0.0; self.keys.len()];
+        self.coder.question(query).scan(&self.codes, self.coder.words(), &self.worth, &mut scores);
         let Rounded { numbers: small, sum, .. } = Rounded::new(query);
         let mut top = TopK::new(second_look(limit));
-        for row in rows {
+        // They come in the order in which they lie in memory.
+        for row in self.best_rows(&scores, limit * CODED_FACTOR + CODED_LEAST, keep) {
             let row = row as usize;
             let range = row * self.dimensions..(row + 1) * self.dimensions;
             if let (Some(key), Some(numbers), Some(scale)) =
@@ -182,13 +164,27 @@ impl FlatIndex {
                 top.push(*key, kernel::dot_i8(numbers, &small, sum) as f32 * scale);
             }
         }
-        self.in_full(query, limit, top)
+        self.in_full(query, limit, top.into_best().into_iter().map(|(key, _)| key))
+    }
+
+    /// The rows of the `limit` best scores of those that `keep` lets through, in order.
+    fn best_rows(&self, scores: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Vec<u32> {
+        let Some(keep) = keep else { return best_places(scores, limit) };
+        let mut top = TopK::new(limit);
+        for ((row, score), key) in (0u32..).zip(scores).zip(&self.keys) {
+            if top.takes(row, *score) && keep(*key) {
+                top.push(row, *score);
+            }
+        }
+        let mut rows: Vec<u32> = top.into_best().into_iter().map(|(row, _)| row).collect();
+        rows.sort_unstable();
+        rows
     }
 
     /// The best of what was found, compared in full precision.
-    fn in_full(&self, query: &[f32], limit: usize, found: TopK) -> Vec<(u32, f32)> {
+    fn in_full(&self, query: &[f32], limit: usize, found: impl Iterator<Item = u32>) -> Vec<(u32, f32)> {
         let mut best = TopK::new(limit);
-        for (key, _) in found.into_best() {
+        for key in found {
             if let Some(row) = self.get(key) {
                 best.push(key, kernel::dot(query, row));
             }

@@ -91,36 +91,24 @@ fn by_blocks<T>(rows: &[T], length: usize, found: &mut impl FnMut(usize, &[i32])
     }
 }
 
-/// Rows that are handed on at a time, at the most.
-pub(crate) const BLOCK: usize = 16;
+/// Rows that are handed on at a time.
+const BLOCK: usize = 16;
 
-/// The scores of a block of rows from what a scan found of them and what each row's numbers are worth; whether one of them is at
-/// least `floor`. Nothing in it branches, so that the compiler makes few wide instructions of it.
+/// The scores of a block of rows from what a scan found of them and what each row's numbers are worth. Blocks are of eight rows, but for
+/// the last: their number is known, so that the compiler makes few wide instructions of it.
 #[inline(always)]
-pub(crate) fn reaches(
-    found: &[i32],
-    worth: &[f32],
-    floor: f32,
-    scores: &mut [f32; BLOCK],
-    score: impl Fn(f32, f32) -> f32,
-) -> bool {
-    let mut any = false;
-    let (eights, rest) = found.as_chunks::<8>();
-    let (worth_of, worth_rest) = worth.split_at(worth.len().min(eights.len() * 8));
-    let (to, to_rest) = scores.split_at_mut((eights.len() * 8).min(BLOCK));
-    for ((found, worth), to) in eights.iter().zip(worth_of.as_chunks::<8>().0).zip(to.as_chunks_mut::<8>().0) {
+pub(crate) fn weigh(found: &[i32], worth: &[f32], to: &mut [f32], score: impl Fn(f32, f32) -> f32) {
+    let (found_8, found_rest) = found.as_chunks::<8>();
+    let (worth_8, worth_rest) = worth.split_at(worth.len().min(found_8.len() * 8));
+    let (to_8, to_rest) = to.split_at_mut(to.len().min(found_8.len() * 8));
+    for ((found, worth), to) in found_8.iter().zip(worth_8.as_chunks::<8>().0).zip(to_8.as_chunks_mut::<8>().0) {
         for i in 0..8 {
             to[i] = score(found[i] as f32, worth[i]);
         }
-        for held in to {
-            any |= *held >= floor;
-        }
     }
-    for ((found, worth), to) in rest.iter().zip(worth_rest).zip(to_rest) {
+    for ((found, worth), to) in found_rest.iter().zip(worth_rest).zip(to_rest) {
         *to = score(*found as f32, *worth);
-        any |= *to >= floor;
     }
-    any
 }
 
 /// The bits of a question: four planes of a vector of whole numbers from -8 to 7, least significant first, each as long as a row.
