@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 class AsyncSyntra(Base):
     """As :class:`Syntra`, for asyncio: every method but :meth:`stream` is a coroutine, and cancelling one closes what it has open.
 
-    It may be used by many event loops. Coroutines of objects of your own run on the loop that called last.
+    It may be used by many event loops. Coroutines of objects of your own run on the loop that calls; where several do, on one of the package's own.
     """
 
     def __init__(self, data_dir: str | PathLike[str] | None = None, **settings: Unpack[Settings]) -> None:

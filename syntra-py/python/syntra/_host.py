@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import inspect
 import json
 import os
@@ -83,6 +84,8 @@ class _Pump:
         self._room.set()
         self._error: BaseException | None = None
         self._ended = False
+        # The iterator, its task and these events belong to the loop that it was opened on.
+        self._loop = asyncio.get_running_loop()
         self._task = asyncio.ensure_future(self._run())
 
     async def _run(self) -> None:
@@ -102,6 +105,9 @@ class _Pump:
             self._filled.set()
 
     async def next(self) -> dict[str, Any]:
+        """What is ready, from whatever loop it is asked for."""
+        if asyncio.get_running_loop() is not self._loop:
+            return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.next(), self._loop))
         await self._filled.wait()
         events = list(self._ready)
         self._ready.clear()
@@ -114,7 +120,9 @@ class _Pump:
         return {"events": events, "done": False}
 
     def close(self) -> None:
-        self._task.cancel()
+        # A loop that is closed has cancelled what ran on it.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._task.cancel)
 
 
 class _Pull:
@@ -236,7 +244,7 @@ class _ProgressObject:
 
 
 class _Background:
-    """An event loop on a daemon thread, for ``async`` methods that are called when no loop of the caller's runs."""
+    """An event loop on a daemon thread, for ``async`` methods that are called when no loop of the caller's runs, or several do."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -281,7 +289,7 @@ class Dispatcher:
     def __init__(self) -> None:
         self.kept = Kept()
         self._objects: dict[str, Any] = {}
-        self._loops: deque[asyncio.AbstractEventLoop] = deque(maxlen=4)
+        self._loops: list[asyncio.AbstractEventLoop] = []
 
     def add_provider(self, provider: Any) -> dict[str, Any]:
         """Registers a provider and returns what the engine has to know of it."""
@@ -340,15 +348,14 @@ class Dispatcher:
             self._objects.pop(name, None)
 
     def seen(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Notes an event loop that calls the engine: its objects' coroutines run there."""
-        if not self._loops or self._loops[-1] is not loop:
-            self._loops.append(loop)
+        """Notes an event loop that calls the engine: its objects' coroutines run there, while it is the only one."""
+        if loop not in self._loops:
+            self._loops = [*(known for known in self._loops if not known.is_closed()), loop]
 
     def _loop(self) -> asyncio.AbstractEventLoop:
-        for loop in reversed(self._loops):
-            if loop.is_running():
-                return loop
-        return _BACKGROUND.loop()
+        # Of several none can be told to be the caller's, and another's may end in the middle: they share one that does not.
+        running = [loop for loop in self._loops if loop.is_running()]
+        return running[0] if len(running) == 1 else _BACKGROUND.loop()
 
     def __call__(self, name: str, method: str, argument: str, done: Callable[[str], None]) -> Any:
         try:
