@@ -33,6 +33,12 @@ impl Pairs {
         probe(&self.0, hash).and_then(|at| self.0.get(at)).is_some_and(|held| *held == hash)
     }
 
+    /// What stands where `hash` would: brings that memory near and says nothing.
+    pub(super) fn touch(&self, hash: u16) -> u16 {
+        let at = self.0.len().checked_sub(1).map(|mask| usize::from(hash) & mask);
+        at.and_then(|at| self.0.get(at)).copied().unwrap_or(0)
+    }
+
     /// The table, as [`Pairs::with_table`] takes it.
     pub(super) fn table(&self) -> &[u16] {
         &self.0

@@ -108,7 +108,7 @@ impl Question {
         let (double, sum) = (2.0 * self.step, self.sum);
         kernel::scan_bits(codes, words, &self.planes, &mut |first, bits| {
             let (to, worth) = (scores.get_mut(first..).unwrap_or_default(), worth.get(first..).unwrap_or(&[]));
-            kernel::weigh(bits, worth, to, |bits, worth| (double * bits - sum) * worth);
+            kernel::weigh(bits, worth, to, move |bits, worth| (double * bits - sum) * worth);
         });
     }
 }

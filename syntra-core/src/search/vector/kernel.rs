@@ -102,9 +102,12 @@ pub(crate) fn weigh(found: &[i32], worth: &[f32], to: &mut [f32], score: impl Fn
     let (worth_8, worth_rest) = worth.split_at(worth.len().min(found_8.len() * 8));
     let (to_8, to_rest) = to.split_at_mut(to.len().min(found_8.len() * 8));
     for ((found, worth), to) in found_8.iter().zip(worth_8.as_chunks::<8>().0).zip(to_8.as_chunks_mut::<8>().0) {
+        // By way of an array of its own, which cannot overlap with what the score is computed from.
+        let mut scores = [0.0; 8];
         for i in 0..8 {
-            to[i] = score(found[i] as f32, worth[i]);
+            scores[i] = score(found[i] as f32, worth[i]);
         }
+        *to = scores;
     }
     for ((found, worth), to) in found_rest.iter().zip(worth_rest).zip(to_rest) {
         *to = score(*found as f32, *worth);
