@@ -382,6 +382,7 @@ impl Syntra {
                 breaker: health.breaker,
                 closed_for_ms: millis(health.closed_for),
                 first_token_ms: health.first_token.map(millis),
+                tokens_per_second: health.tokens_per_second,
                 failure_rate: health.failure_rate,
                 in_flight: health.in_flight,
                 waiting: pace.waiting,
@@ -401,6 +402,7 @@ impl Syntra {
                     model: target.to_string(),
                     available: health.available,
                     first_token_ms: health.first_token.map(millis),
+                    tokens_per_second: health.tokens_per_second,
                     failure_rate: health.failure_rate,
                     in_flight: health.in_flight,
                     keys: keys(&target),
@@ -434,6 +436,8 @@ pub struct ModelHealth {
     pub available: bool,
     /// Decayed time to first token in milliseconds; `None` before the first success.
     pub first_token_ms: Option<u64>,
+    /// Decayed tokens per second of an answer after its first; `None` before enough was written to say.
+    pub tokens_per_second: Option<f32>,
     /// Decayed share of failed calls, 0 to 1.
     pub failure_rate: f32,
     /// Calls on their way, over all keys.
@@ -454,6 +458,8 @@ pub struct ModelKey {
     pub closed_for_ms: u64,
     /// Decayed time to first token in milliseconds; `None` before the first success.
     pub first_token_ms: Option<u64>,
+    /// Decayed tokens per second of an answer after its first; `None` before enough was written to say.
+    pub tokens_per_second: Option<f32>,
     /// Decayed share of failed calls, 0 to 1.
     pub failure_rate: f32,
     /// Calls on their way.

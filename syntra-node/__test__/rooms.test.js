@@ -30,7 +30,7 @@ test('a router chooses and hears how it went', async (t) => {
     async plan(query, fleet) {
       queries.push(query)
       assert.deepEqual(fleet.map((model) => `${model.provider}/${model.model}`).sort(), ['mine/large', 'mine/small'])
-      assert.ok(fleet.every((model) => model.available))
+      assert.ok(fleet.every((model) => model.available && model.cachedTokens === 0 && model.tokensPerSecond === undefined))
       return [{ target: { provider: 'mine', model: 'large' }, reason: 'it is Monday' }, 'mine/small']
     },
     observe: (outcome) => outcomes.push(outcome),

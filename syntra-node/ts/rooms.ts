@@ -26,7 +26,18 @@ export interface RouteQuery {
   strategy: RoutingStrategy
 }
 /** A model that is configured, and how it has done lately; not `available` while it is known not to answer. */
-export interface FleetModel { provider: string; model: string; available: boolean; firstTokenMs?: number; failureRate: number; inFlight: number }
+export interface FleetModel {
+  provider: string
+  model: string
+  available: boolean
+  firstTokenMs?: number
+  /** Of an answer after its first token. */
+  tokensPerSecond?: number
+  /** Tokens of the prompt that are likely to be in the provider's cache. */
+  cachedTokens: number
+  failureRate: number
+  inFlight: number
+}
 /** How a call went; with a `score`, 0 to 1, where somebody said how good the answer was. */
 export interface RouteOutcome {
   target: Target
@@ -40,6 +51,10 @@ export interface RouteOutcome {
   sign?: string
   question: string
   inputTokens: number
+  /** Tokens of the prompt that came out of the provider's cache. */
+  cachedInputTokens?: number
+  /** Tokens of the answer, thinking included. */
+  outputTokens?: number
   organisation: string
 }
 /** `provider/model`, or the two, with a reason or without. */

@@ -176,7 +176,12 @@ export interface CandidateReport {
   predictedQuality?: number
   qualitySource?: string
   estimatedCost?: number
+  /** Tokens of the prompt that are expected to come out of the provider's cache, which is in the cost. */
+  cachedTokens?: number
   expectedFirstTokenMs?: number
+  /** To the end of an answer of the predicted length; where first token and tokens per second were both seen. */
+  expectedLatencyMs?: number
+  tokensPerSecond?: number
   contextWindow?: number
   reason: string
 }
@@ -342,6 +347,8 @@ export interface ModelHealth {
   model: string
   available: boolean
   firstTokenMs?: number
+  /** Of an answer after its first token. */
+  tokensPerSecond?: number
   failureRate: number
   /** Calls on their way, over all keys. */
   inFlight: number
@@ -357,6 +364,8 @@ export interface ModelKey {
   /** How long until the breaker lets a call through; 0 where it does now. */
   closedForMs: number
   firstTokenMs?: number
+  /** Of an answer after its first token. */
+  tokensPerSecond?: number
   failureRate: number
   inFlight: number
   /** Calls that wait for the pace. */

@@ -43,6 +43,7 @@ class Largest:
     def plan(self, query: syntra.RouteQuery, fleet: list[syntra.FleetModel]) -> list[syntra.Planned | str]:
         self.queries.append(query)
         assert all(model.available for model in fleet)
+        assert all(model.cached_tokens == 0 and model.tokens_per_second is None for model in fleet)
         names = [str(model) for model in fleet]
         assert sorted(names) == ["mine/large", "mine/small"]
         return [syntra.Planned(syntra.Target("mine", "large"), "it is Monday"), "mine/small"]

@@ -336,6 +336,34 @@ async fn a_dry_run_plans_and_calls_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_conversation_stays_with_the_model_whose_cache_holds_it() {
+    let clock = Arc::new(FakeClock::default());
+    let provider = ScriptedProvider::new("openai", vec![Script::text("Noted."); 3]);
+    let models = ["gpt-6-luna", "gpt-6.1-terra"];
+    let builder = Syntra::builder().in_memory().clock(clock.clone());
+    let syntra = builder.provider(provider.clone()).models("openai", models).build().unwrap();
+    let long = format!("Keep this for later: {}", "the tide comes and goes; ".repeat(600));
+    let first = ask(&syntra, Ask::new(long.as_str()).with_thread("t").with_model("openai/gpt-6.1-terra")).await;
+    let next = || Ask::new("How often does it come?").with_thread("t");
+    let report = |plan: &syntra_core::router::Plan, model: &str| {
+        plan.candidates.iter().find(|c| c.target.model == model).cloned().unwrap()
+    };
+    let plan = syntra.plan(&ada(), next()).await.unwrap();
+    let warm = report(&plan, "gpt-6.1-terra");
+    let cached = warm.cached_tokens.unwrap();
+    // By its share of the text, so that it is about what was sent.
+    let sent = first.trace.prompt_tokens as u64;
+    assert!(sent > 2_000 && cached.abs_diff(sent) < sent / 20, "{cached} of {sent}");
+    assert!(plan.explain().contains("tokens of the prompt in its cache"), "{}", plan.explain());
+    assert_eq!(report(&plan, "gpt-6-luna").cached_tokens, None);
+    clock.advance(Duration::from_secs(301));
+    let plan = syntra.plan(&ada(), next()).await.unwrap();
+    let cold = report(&plan, "gpt-6.1-terra");
+    assert_eq!(cold.cached_tokens, None, "it is forgotten after five minutes");
+    assert!(cold.estimated_cost > warm.estimated_cost);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_tool_call_comes_back_to_the_caller_and_its_result_to_the_model() {
     let call = syntra_core::ToolCall {
         id: "c1".into(),

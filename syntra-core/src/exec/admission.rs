@@ -393,8 +393,16 @@ impl Admission {
         self.learn();
         match opened {
             Ok(inner) => {
-                Ok(Settling { inner, admission: Some(self), started, first_token: None, usage: Usage::default() }
-                    .boxed())
+                let answer = Settling {
+                    inner,
+                    admission: Some(self),
+                    started,
+                    streaming,
+                    first_token: None,
+                    thought: false,
+                    usage: Usage::default(),
+                };
+                Ok(answer.boxed())
             }
             Err(error) => {
                 self.settle(Some(&error), None, None);
@@ -418,6 +426,13 @@ impl Admission {
             Err(error) => self.settle(Some(error), None, None),
         }
         answer
+    }
+
+    /// Says that `tokens` were written in the time `took` after the first one came; to be said before it is settled.
+    pub fn wrote(&mut self, tokens: u64, took: Duration) {
+        if let Some(guard) = self.open.as_mut().and_then(|open| open.guard.as_mut()) {
+            guard.wrote(tokens, took);
+        }
     }
 
     /// Says how the call went: the error if it failed, the time to first token if it had one, the tokens that it took if they are known.
@@ -464,13 +479,22 @@ struct Settling {
     inner: EventStream,
     admission: Option<Admission>,
     started: Duration,
+    streaming: bool,
     first_token: Option<Duration>,
+    /// Whether its thinking was shown.
+    thought: bool,
     usage: Usage,
 }
 
 impl Settling {
     fn settle(&mut self, error: Option<&Error>) {
-        if let Some(admission) = self.admission.take() {
+        if let Some(mut admission) = self.admission.take() {
+            // A whole answer comes at once, whatever its pace was.
+            if let (true, Some(first), Some(tokens)) = (self.streaming, self.first_token, self.usage.output_tokens) {
+                let unseen = if self.thought { 0 } else { self.usage.reasoning_tokens.unwrap_or(0) };
+                let took = admission.clock.monotonic().saturating_sub(self.started).saturating_sub(first);
+                admission.wrote(tokens.saturating_sub(unseen), took);
+            }
             admission.settle(error, self.first_token, self.usage.total_tokens());
         }
     }
@@ -488,6 +512,7 @@ impl Stream for Settling {
             Some(Ok(Event::Usage(usage))) => self.usage.merge(usage),
             Some(Ok(Event::Finish { .. })) => self.settle(None),
             Some(Ok(event)) if self.first_token.is_none() && event.is_content() => {
+                self.thought = matches!(event, Event::Reasoning { .. });
                 self.first_token =
                     self.admission.as_ref().map(|admission| admission.clock.monotonic().saturating_sub(self.started));
             }

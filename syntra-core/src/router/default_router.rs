@@ -19,7 +19,8 @@ use candidate::{Candidate, Drawbacks, alternate, ladder};
 use jiff::tz::TimeZone;
 use rounds::Rounds;
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// What a host prefers.
@@ -81,6 +82,9 @@ const QUALITY_WORTH_USD: f64 = 0.05;
 
 /// What a second of waiting for the first token costs, in dollars, at a quality preference of one half.
 const SECOND_WORTH_USD: f64 = 0.001;
+
+/// What a second in which the answer is being written costs beside one of waiting for its first word: who sees it come reads meanwhile.
+const WRITING_SHARE: f64 = 0.25;
 
 /// The latency assumed where none of the fleet was ever heard.
 const FIRST_TOKEN_GUESS_S: f64 = 1.0;
@@ -171,7 +175,7 @@ impl DefaultRouter {
         let k = match query.policies.strategy() {
             RoutingStrategy::Cheapest | RoutingStrategy::Ladder => return -usd,
             RoutingStrategy::Best => return quality,
-            RoutingStrategy::Fastest => return -candidate.seconds / (1.0 - failing),
+            RoutingStrategy::Fastest => return -candidate.seconds() / (1.0 - failing),
             RoutingStrategy::RoundRobin => {
                 return -(self.rounds.of(candidate.target) as f64 + f64::from(candidate.health.in_flight));
             }
@@ -188,7 +192,7 @@ impl DefaultRouter {
         // At 0 the cost alone counts, at 1 the quality alone; latency counts in between.
         k.powi(3) * QUALITY_WORTH_USD * stakes * quality
             - (1.0 - k).powi(3) * usd
-            - 0.5 * k * (1.0 - k) * SECOND_WORTH_USD * candidate.seconds
+            - 0.5 * k * (1.0 - k) * SECOND_WORTH_USD * (candidate.waiting + WRITING_SHARE * candidate.writing)
     }
 }
 
@@ -216,7 +220,10 @@ impl Router for DefaultRouter {
         }
         let Some(score) = outcome.score.filter(|score| (0.0..=1.0).contains(score)) else { return };
         let info = self.info(&outcome.target);
-        let expected = info.price.estimate(outcome.input_tokens, predicted_output_tokens(outcome.intent));
+        // What the cache made cheaper is known from elsewhere; what is learned is the rest.
+        let cached = outcome.cached_input_tokens.unwrap_or(0);
+        let predicted = predicted_output_tokens(outcome.intent);
+        let expected = info.price.estimate_cached(outcome.input_tokens, cached, predicted);
         self.learner.learn(&Scored {
             organisation: &outcome.organisation,
             question: &outcome.question,
@@ -255,35 +262,39 @@ impl DefaultRouter {
         // What is at stake is a guess as well, and outcomes say how much quality differs.
         let certain = learned.map_or(0.0, View::certainty);
         let stakes = (1.0 - certain) * stakes + certain * UNSURE_STAKES;
-        let guess_s = median_first_token(fleet);
+        let usual = Usual::of(fleet);
         let text_hash = stable_hash(query.text.as_bytes());
 
         let strategy = query.policies.strategy();
         let counts_cost =
             matches!(strategy, RoutingStrategy::Balanced | RoutingStrategy::Cheapest | RoutingStrategy::Ladder);
-        let mut seen = HashSet::with_capacity(fleet.targets.len());
-        let mut ranked: Vec<Candidate<'_>> = Vec::with_capacity(fleet.targets.len());
+        let infos: Vec<Cow<'_, ModelInfo>> = fleet.targets.iter().map(|(target, _)| self.info(target)).collect();
+        let mut seen = Seen::with_capacity_and_hasher(fleet.targets.len(), BuildHasherDefault::default());
+        let mut passed: Vec<Candidate<'_>> = Vec::with_capacity(fleet.targets.len());
         let mut excluded: Vec<(CandidateReport, Exclusion)> = Vec::new();
-        for (at, (target, health)) in fleet.targets.iter().enumerate() {
-            if !seen.insert((target.provider.as_str(), target.model.as_str())) {
+        for (at, ((target, health), info)) in fleet.targets.iter().zip(&infos).enumerate() {
+            let hash = fnv(fnv(text_hash, target.provider.as_bytes()), target.model.as_bytes());
+            let before = *seen.entry(hash).or_insert(at);
+            if before != at && fleet.targets.get(before).is_some_and(|(before, _)| before == target) {
                 continue;
             }
-            let info = self.info(target);
-            let cost = info.price.estimate(query.input_tokens, ask.output);
+            let info: &ModelInfo = info;
+            let cached = query.cached_tokens(target);
+            let mut cost = info.price.estimate_cached(query.input_tokens, cached, ask.output);
             let exclusion = if pinned.is_some_and(|p| p != at) {
                 Some(Exclusion::NotPinned)
             } else {
-                ask.exclusion(target, &info, health)
+                ask.exclusion(target, info, health)
             };
             if let Some(exclusion) = exclusion {
-                let mut report =
-                    CandidateReport::new(target.clone(), Standing::Excluded, None, exclusion.sentence(&info, query));
-                fill(&mut report, &info, health, cost);
+                let sentence = exclusion.sentence(info, query);
+                let mut report = CandidateReport::new(target.clone(), Standing::Excluded, None, sentence);
+                fill(&mut report, info, health, cost, cached, ask.output);
                 excluded.push((report, exclusion));
                 continue;
             }
             let (mut quality, _) = info.expected_quality(query.intent);
-            let (mut hope, mut outcomes, mut signs, mut cost) = (0.0, 0.0, 0.0, cost);
+            let (mut hope, mut outcomes, mut signs) = (0.0, 0.0, 0.0);
             if let Some(learned) = learned {
                 let expected = learned.of(target, quality, cost.map(NanoDollars::usd));
                 (quality, hope, outcomes, signs) = (expected.quality, expected.hope, expected.outcomes, expected.signs);
@@ -296,47 +307,59 @@ impl DefaultRouter {
             };
             let drawbacks = Drawbacks {
                 cannot_search: query.needs.web_search && info.web_search != Some(WebSearch::Always),
-                unsure_ability: ask.is_unsure(&info),
+                unsure_ability: ask.is_unsure(info),
                 window_outgrown,
                 price_unknown: counts_cost && cost.is_none(),
             };
-            let hash = fnv(fnv(text_hash, target.provider.as_bytes()), target.model.as_bytes());
-            let seconds = health.first_token.map_or(guess_s, |t| t.as_secs_f64());
+            let waiting = health.first_token.map_or(usual.first_token, |t| t.as_secs_f64());
+            let writing = health.tokens_per_second.map(f64::from).or(usual.tokens_per_second);
+            let writing = writing.map_or(0.0, |pace| ask.output as f64 / pace.max(1e-3));
             let mut candidate = Candidate {
                 target,
                 info,
                 health,
                 cost,
+                cached,
                 quality,
                 hope,
                 outcomes,
                 signs,
-                seconds,
+                waiting,
+                writing,
                 drawbacks,
                 score: 0.0,
                 hash,
             };
             candidate.score = self.score(query, &candidate, stakes);
-            ranked.push(candidate);
+            passed.push(candidate);
         }
-        if ranked.is_empty() {
+        if passed.is_empty() {
             return Err(Exclusion::error(&excluded, query));
         }
-        ranked.sort_by(Candidate::order);
-        let ranked = if strategy == RoutingStrategy::Ladder { ladder(ranked) } else { alternate(ranked) };
+        let mut ranked: Vec<usize> = (0..passed.len()).collect();
+        ranked.sort_unstable_by(|a, b| match (passed.get(*a), passed.get(*b)) {
+            (Some(a), Some(b)) => a.order(b),
+            _ => a.cmp(b),
+        });
+        let ranked =
+            if strategy == RoutingStrategy::Ladder { ladder(&passed, ranked) } else { alternate(&passed, &ranked) };
 
         let mut order = Vec::with_capacity(ranked.len());
         let mut candidates = Vec::with_capacity(ranked.len() + excluded.len());
-        for (rank, (candidate, alternated)) in ranked.iter().enumerate() {
-            let previous = rank.checked_sub(1).and_then(|r| ranked.get(r)).map(|(c, _)| c);
-            let reason = candidate.reason(rank, query, previous, *alternated);
+        let mut previous = None;
+        for (rank, (candidate, alternated)) in
+            ranked.iter().filter_map(|(at, alternated)| Some((passed.get(*at)?, *alternated))).enumerate()
+        {
+            let source = candidate.source(query);
+            let reason = candidate.reason(rank, query, &source, previous, alternated);
             let standing = if rank == 0 { Standing::Chosen } else { Standing::Fallback };
             let mut report = CandidateReport::new(candidate.target.clone(), standing, Some(rank), reason.clone());
-            fill(&mut report, &candidate.info, candidate.health, candidate.cost);
+            fill(&mut report, candidate.info, candidate.health, candidate.cost, candidate.cached, ask.output);
             report.predicted_quality = Some(candidate.quality);
-            report.quality_source = Some(candidate.source(query).into_owned());
+            report.quality_source = Some(source.into_owned());
             candidates.push(report);
             order.push(Planned { target: candidate.target.clone(), reason });
+            previous = Some(candidate);
         }
         candidates.extend(excluded.into_iter().map(|(report, _)| report));
         let mut plan = Plan::new(order, candidates, query.intent, query.confidence);
@@ -345,21 +368,68 @@ impl DefaultRouter {
     }
 }
 
+/// By hash of a target, its place in the fleet. The hash is spread well already.
+type Seen = HashMap<u64, usize, BuildHasherDefault<Identity>>;
+
+#[derive(Default)]
+struct Identity(u64);
+
+impl Hasher for Identity {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        self.0 = fnv(self.0, bytes);
+    }
+    fn write_u64(&mut self, n: u64) {
+        self.0 = n;
+    }
+}
+
 /// Tokens that thinking is expected to take when it is asked for.
 const THINKING_TOKENS: u64 = 1_500;
 
-fn fill(report: &mut CandidateReport, info: &ModelInfo, health: &TargetHealth, cost: Option<NanoDollars>) {
+fn fill(
+    report: &mut CandidateReport,
+    info: &ModelInfo,
+    health: &TargetHealth,
+    cost: Option<NanoDollars>,
+    cached: u64,
+    output: u64,
+) {
+    let millis = |seconds: f64| (seconds * 1e3).round() as u64;
     report.estimated_cost = cost;
+    report.cached_tokens = (cached > 0).then_some(cached);
     report.expected_first_token_ms = health.first_token.map(|t| u64::try_from(t.as_millis()).unwrap_or(u64::MAX));
+    report.tokens_per_second = health.tokens_per_second;
+    report.expected_latency_ms = health
+        .first_token
+        .zip(health.tokens_per_second)
+        .map(|(first, pace)| millis(first.as_secs_f64() + output as f64 / f64::from(pace).max(1e-3)));
     report.context_window = info.context_window;
 }
 
-/// The median of the latencies that are known, for those that are not.
-fn median_first_token(fleet: &Fleet) -> f64 {
-    let mut known: Vec<f64> =
-        fleet.targets.iter().filter_map(|(_, h)| h.first_token).map(|t| t.as_secs_f64()).collect();
+/// The medians of what is known of a fleet's latencies, for those of which it is not.
+struct Usual {
+    /// Seconds.
+    first_token: f64,
+    /// `None` where it is known of nobody: then it makes no difference.
+    tokens_per_second: Option<f64>,
+}
+
+impl Usual {
+    fn of(fleet: &Fleet) -> Self {
+        let health = || fleet.targets.iter().map(|(_, health)| health);
+        let first_token = median(health().filter_map(|h| h.first_token).map(|t| t.as_secs_f64()));
+        let tokens_per_second = median(health().filter_map(|h| h.tokens_per_second).map(f64::from));
+        Self { first_token: first_token.unwrap_or(FIRST_TOKEN_GUESS_S), tokens_per_second }
+    }
+}
+
+fn median(known: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut known: Vec<f64> = known.collect();
     known.sort_by(f64::total_cmp);
-    known.get(known.len() / 2).copied().unwrap_or(FIRST_TOKEN_GUESS_S)
+    known.get(known.len() / 2).copied()
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub struct HealthOptions {
     pub probe_interval: Duration,
     /// Time in which a call loses half its weight in the failure rate. 60 s.
     pub half_life: Duration,
-    /// Weight of the newest latency in the decayed one, 0 to 1. 0.3.
+    /// Weight of the newest call in the decayed latency and in the decayed tokens per second, 0 to 1. 0.3.
     pub latency_weight: f64,
     /// Targets remembered at most; the one longest unheard of is forgotten first. 1024.
     pub capacity: usize,
@@ -97,6 +97,8 @@ struct Inner {
 #[derive(Clone, Debug, Default)]
 struct State {
     first_token: Option<Duration>,
+    /// Tokens written after the first, and the seconds that they took, both decayed.
+    written: (f64, f64),
     /// Calls, failures, and failures that speak for opening, each decayed to `at`.
     calls: f64,
     failed: f64,
@@ -189,6 +191,8 @@ pub struct KeyHealth {
     /// Decayed time to first token; `None` before the first success.
     #[serde(serialize_with = "optional_millis", rename = "first_token_ms")]
     pub first_token: Option<Duration>,
+    /// Decayed tokens per second after the first; `None` before enough was written to say.
+    pub tokens_per_second: Option<f32>,
     /// Decayed share of calls that failed, 0 to 1.
     pub failure_rate: f32,
     /// Calls on their way.
@@ -215,13 +219,23 @@ pub struct HealthGuard {
     key: String,
     began: Duration,
     probe: bool,
+    written: Option<Written>,
     settled: bool,
 }
+
+/// Tokens that came after the first, and how long they took.
+type Written = (u64, Duration);
 
 impl HealthGuard {
     /// Whether this call is the one that an open breaker let through to find out.
     pub fn is_probe(&self) -> bool {
         self.probe
+    }
+
+    /// Says that `tokens` were written in the time `took` after the first one came; to be said before it is settled, and heeded
+    /// where it is settled as a success.
+    pub fn wrote(&mut self, tokens: u64, took: Duration) {
+        self.written = Some((tokens, took));
     }
 
     /// Learns how the call went: its error if it failed, its time to first token if it had one.
@@ -312,7 +326,7 @@ impl FleetHealth {
             state.in_flight = state.in_flight.saturating_add(1);
         }
         let (target, key) = (target.clone(), key_id.to_owned());
-        Ok(HealthGuard { health: self.clone(), target, key, began: now, probe, settled: false })
+        Ok(HealthGuard { health: self.clone(), target, key, began: now, probe, written: None, settled: false })
     }
 
     /// Learns how a call went that was not begun with [`FleetHealth::begin`], on the provider's only key.
@@ -322,7 +336,9 @@ impl FleetHealth {
         let draw = inner.random.random::<f64>();
         if let Some(state) = self.state(&mut inner, &outcome.target, "", now) {
             // It stands for the probe that may have been due.
-            let call = Ended { began: now, probe: state.open.is_some_and(|open| now >= open.until), draw };
+            let written = outcome.first_token.zip(outcome.output_tokens);
+            let written = written.map(|(first, tokens)| (tokens, outcome.total.saturating_sub(first)));
+            let call = Ended { began: now, probe: state.open.is_some_and(|open| now >= open.until), draw, written };
             self.learn(state, call, outcome.error, outcome.first_token, now);
         }
     }
@@ -339,7 +355,8 @@ impl FleetHealth {
         if guard.probe {
             state.probing = false;
         }
-        self.learn(state, Ended { began: guard.began, probe: guard.probe, draw }, error, first_token, now);
+        let call = Ended { began: guard.began, probe: guard.probe, draw, written: guard.written };
+        self.learn(state, call, error, first_token, now);
     }
 
     fn learn(
@@ -392,6 +409,12 @@ impl FleetHealth {
             let weight = self.options.latency_weight.clamp(0.0, 1.0);
             state.first_token =
                 Some(state.first_token.map_or(new, |old| old.mul_f64(1.0 - weight) + new.mul_f64(weight)));
+        }
+        if let Some((tokens, took)) = call.written.filter(|(tokens, _)| *tokens > 0) {
+            // Both sums, so that a long answer says more than a short one.
+            let keep = 1.0 - self.options.latency_weight.clamp(0.0, 1.0);
+            let (written, seconds) = state.written;
+            state.written = (written * keep + tokens as f64, seconds * keep + took.as_secs_f64());
         }
         match state.open {
             // One that began before it opened says what was, not what is.
@@ -471,6 +494,10 @@ impl FleetHealth {
                 (Some(a), Some(b)) => Some(a.min(b)),
                 (a, b) => a.or(b),
             };
+            all.tokens_per_second = match (all.tokens_per_second, pace(state)) {
+                (Some(a), Some(b)) => Some(a.max(b)),
+                (a, b) => a.or(b),
+            };
             best = match best {
                 Some((true, old)) if !available => Some((true, old)),
                 Some((was, old)) if was == available => Some((was, old.min(rate))),
@@ -495,6 +522,7 @@ impl FleetHealth {
             breaker,
             closed_for,
             first_token: state.first_token,
+            tokens_per_second: pace(state),
             failure_rate: self.failure_rate(state, now),
             in_flight: state.in_flight,
         }
@@ -522,11 +550,22 @@ impl FleetHealth {
     }
 }
 
+/// Tokens without which a pace says nothing.
+const PACE_TOKENS: f64 = 16.0;
+/// Tokens per second beyond which nothing is told apart: what a server held back comes all at once.
+const PACE_MOST: f64 = 10_000.0;
+
+fn pace(state: &State) -> Option<f32> {
+    let (tokens, seconds) = state.written;
+    (tokens >= PACE_TOKENS).then(|| (tokens / seconds.max(tokens / PACE_MOST)) as f32)
+}
+
 /// A call that ended.
 #[derive(Clone, Copy)]
 struct Ended {
     began: Duration,
     probe: bool,
+    written: Option<Written>,
     /// Chance, 0 to 1, for the jitter of a cool-down.
     draw: f64,
 }

@@ -52,6 +52,43 @@ fn latency_is_learnt_from_successes_alone() {
 }
 
 #[test]
+fn the_pace_is_of_what_comes_after_the_first_token() {
+    let (_, health) = set_up();
+    let wrote = |tokens: u64, total: Duration, error: Option<ErrorKind>| {
+        let mut outcome = RouteOutcome::new(target(), Intent::QaRetrieval, total);
+        (outcome.first_token, outcome.output_tokens, outcome.error) =
+            (Some(Duration::from_secs(1)), Some(tokens), error);
+        health.record(&outcome);
+        health.of(&target()).tokens_per_second
+    };
+    let seconds = Duration::from_secs;
+    assert_eq!(wrote(5, seconds(9), None), None, "five tokens are no pace");
+    assert_eq!(wrote(500, seconds(11), Some(ErrorKind::Truncated)), None, "nor is what failed");
+    // 5 and 100 tokens, in 8 and 2 seconds, the older ones at .7.
+    let pace = wrote(100, seconds(3), None).unwrap();
+    assert!((pace - 103.5 / 7.6).abs() < 0.01, "{pace}");
+    for _ in 0..40 {
+        wrote(200, seconds(5), None);
+    }
+    let pace = health.of(&target()).tokens_per_second.unwrap();
+    assert!((pace - 50.0).abs() < 0.1, "{pace}");
+    assert_eq!(health.keys_of(&target())[0].tokens_per_second, Some(pace));
+    // All at once is fast, not infinite.
+    for _ in 0..40 {
+        wrote(200, seconds(1), None);
+    }
+    assert!(health.of(&target()).tokens_per_second.unwrap() <= 10_000.0);
+    let mut guard = begin(&health).unwrap();
+    guard.wrote(10_000, seconds(1_000));
+    drop(guard);
+    assert!(health.of(&target()).tokens_per_second.unwrap() > 5_000.0, "what was given up says nothing");
+    let mut guard = begin(&health).unwrap();
+    guard.wrote(10_000, seconds(1_000));
+    guard.settle(None, None);
+    assert!(health.of(&target()).tokens_per_second.unwrap() < 20.0);
+}
+
+#[test]
 fn three_failures_in_a_row_open_it_and_one_probe_closes_it() {
     let (clock, health) = set_up();
     for _ in 0..2 {
@@ -190,10 +227,7 @@ fn the_callers_own_faults_say_nothing_about_the_target() {
             health.record(&outcome(Some(kind), None));
         }
     }
-    assert_eq!(
-        health.of(&target()),
-        TargetHealth { available: true, first_token: None, failure_rate: 0.0, in_flight: 0 }
-    );
+    assert_eq!(health.of(&target()), TargetHealth { available: true, ..TargetHealth::default() });
 }
 
 #[test]

@@ -55,6 +55,10 @@ impl fmt::Display for TokenPrice {
 
 /// Nano-dollars from millionths of nano-dollars, half up, saturating.
 const fn round(millionths: u128) -> NanoDollars {
+    // Dividing 128 bits takes ten times as long as 64, and nearly every sum fits these.
+    if millionths <= (u64::MAX / 2) as u128 {
+        return NanoDollars::from_nanos((millionths as u64 + 500_000) / 1_000_000);
+    }
     let nanos = (millionths + 500_000) / 1_000_000;
     NanoDollars::from_nanos(if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 })
 }
@@ -153,11 +157,20 @@ impl Price {
         Some(round(tokens) + self.request.unwrap_or(NanoDollars::ZERO))
     }
 
+    /// What a call of `input` and `output` tokens costs when `cached` of its prompt come out of the provider's cache; they are charged in
+    /// full where the price of cache reads is not known.
+    pub fn estimate_cached(&self, input: u64, cached: u64, output: u64) -> Option<NanoDollars> {
+        let rates = self.rates(input);
+        let cached = cached.min(input);
+        let plain = rates.input?;
+        let read = rates.cache_read.unwrap_or(plain);
+        let tokens = plain.exact(input - cached) + read.exact(cached) + rates.output?.exact(output);
+        Some(round(tokens) + self.request.unwrap_or(NanoDollars::ZERO))
+    }
+
     /// What a call of `input` and `output` tokens costs with nothing cached.
     pub fn estimate(&self, input: u64, output: u64) -> Option<NanoDollars> {
-        let rates = self.rates(input);
-        let tokens = rates.input?.exact(input) + rates.output?.exact(output);
-        Some(round(tokens) + self.request.unwrap_or(NanoDollars::ZERO))
+        self.estimate_cached(input, 0, output)
     }
 }
 

@@ -91,6 +91,9 @@ pub struct RouteQuery {
     pub needs: Needs,
     /// Tokens of the whole prompt.
     pub input_tokens: u64,
+    /// By target, tokens of the prompt's beginning that its provider is likely to have in its prompt cache, because it was sent the same
+    /// lately. They are charged at the price of cache reads where that is known.
+    pub cached: Vec<(Target, u64)>,
     /// Tokens that must stay free for the answer.
     pub output_tokens: u64,
     /// Messages in the conversation so far.
@@ -120,6 +123,7 @@ impl RouteQuery {
             confidence: 1.0,
             needs: Needs::default(),
             input_tokens: 0,
+            cached: Vec::new(),
             output_tokens: 1024,
             history_messages: 0,
             pinned: None,
@@ -130,6 +134,12 @@ impl RouteQuery {
             regions: Arc::default(),
             seed: 0,
         }
+    }
+
+    /// Tokens of the prompt that `target` is likely to have in its cache; never more than there are.
+    pub fn cached_tokens(&self, target: &Target) -> u64 {
+        let cached = self.cached.iter().find(|(warm, _)| warm == target).map_or(0, |(_, tokens)| *tokens);
+        cached.min(self.input_tokens)
     }
 
     /// The most that the call may cost: the least of what the caller and the policies say.
@@ -167,6 +177,8 @@ pub struct TargetHealth {
     pub available: bool,
     /// Decayed time to first token; `None` before the first success. Failures never improve it.
     pub first_token: Option<Duration>,
+    /// Decayed tokens per second of an answer after its first token; `None` before enough was written to say.
+    pub tokens_per_second: Option<f32>,
     /// Decayed share of calls that failed, 0 to 1.
     pub failure_rate: f32,
     /// Calls on their way, over all keys.
@@ -218,8 +230,15 @@ pub struct CandidateReport {
     /// What the call would cost with the predicted output, as its price and what was learned of its calls say; `None` when the price
     /// is unknown.
     pub estimated_cost: Option<NanoDollars>,
+    /// Tokens of the prompt that are expected to come out of its provider's cache, which is in the cost; `None` when there are none.
+    pub cached_tokens: Option<u64>,
     /// The expected time to first token, if it was ever seen.
     pub expected_first_token_ms: Option<u64>,
+    /// The expected time to the end of an answer of the predicted length: the time to first token, and the predicted tokens at
+    /// its tokens per second; `None` where one of the two was never seen.
+    pub expected_latency_ms: Option<u64>,
+    /// How many tokens per second it writes after the first, as seen lately.
+    pub tokens_per_second: Option<f32>,
     /// Its window in tokens, if known.
     pub context_window: Option<u64>,
     /// Why it stands where it stands, in one sentence.
@@ -236,7 +255,10 @@ impl CandidateReport {
             predicted_quality: None,
             quality_source: None,
             estimated_cost: None,
+            cached_tokens: None,
             expected_first_token_ms: None,
+            expected_latency_ms: None,
+            tokens_per_second: None,
             context_window: None,
             reason: reason.into(),
         }
@@ -331,6 +353,10 @@ pub struct RouteOutcome {
     pub question: String,
     /// Tokens of the whole prompt.
     pub input_tokens: u64,
+    /// Tokens of the prompt that came out of the provider's cache, where it said so.
+    pub cached_input_tokens: Option<u64>,
+    /// Tokens of the answer, thinking included, where they are known.
+    pub output_tokens: Option<u64>,
     /// Whose outcome it is, as in [`RouteQuery::organisation`].
     pub organisation: String,
 }
@@ -349,6 +375,8 @@ impl RouteOutcome {
             sign: None,
             question: String::new(),
             input_tokens: 0,
+            cached_input_tokens: None,
+            output_tokens: None,
             organisation: String::new(),
         }
     }

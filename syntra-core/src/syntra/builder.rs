@@ -17,7 +17,7 @@ use crate::router::{
 use crate::search::{DefaultRanker, HybridRanker, Reranker};
 use crate::storage::Database;
 use crate::thread::{SqliteThreadStore, ThreadStore};
-use crate::turn::{HostPolicies, LearnedFiles, Rooms};
+use crate::turn::{HostPolicies, LearnedFiles, Rooms, Warmth};
 use crate::voice::Persona;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -490,6 +490,7 @@ impl SyntraBuilder {
             deadline: self.deadline,
             hedger: self.hedger,
             coalescer: Coalescer::new(),
+            warmth: Warmth::new(self.clock.clone()),
             cache,
             time_zone: self.time_zone,
             clock: self.clock,

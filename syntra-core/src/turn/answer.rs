@@ -3,6 +3,7 @@
 use super::escalate::{Hold, escalate};
 use super::feedback::{asked_again, signs};
 use super::plan::{NONE_ANSWERS, again};
+use super::warmth::Beginnings;
 use super::{Outcome, Prepared, Turn, extractive, snippet, stream};
 use crate::chat::{Citation, Event, FinishReason, Request, Usage};
 use crate::context;
@@ -138,6 +139,7 @@ pub(super) async fn call(
     let from = turn.elapsed();
     let intent = plan.intent;
     let hold = Hold::of(turn, &plan, &request);
+    let beginnings = Beginnings::of(turn.scope.org(), &request);
     let mut execution = execution(turn, prepared, plan, request);
     execution.question = meaning(turn, prepared, execution.cache.as_ref()).await;
     let mut updates = execute(execution);
@@ -147,6 +149,10 @@ pub(super) async fn call(
         match update {
             Ok(ExecutionUpdate::Attempt(record)) => {
                 reply.outcome.cached = record.cached;
+                if record.error.is_none() && !(record.shared || record.cached) {
+                    let prompt = prepared.context.total_tokens as u64;
+                    turn.rooms.warmth.sent(&beginnings, prompt, &record.target, &record.usage);
+                }
                 note_attempt(turn, intent, record);
             }
             Ok(ExecutionUpdate::Event(event)) => {
@@ -225,6 +231,9 @@ fn observed(record: &AttemptRecord, intent: Intent) -> RouteOutcome {
     let mut observed = RouteOutcome::new(record.target.clone(), intent, Duration::from_millis(record.elapsed_ms));
     observed.error = record.error;
     observed.first_token = record.first_token_ms.map(Duration::from_millis);
+    observed.input_tokens = record.usage.input_tokens.unwrap_or(0);
+    observed.cached_input_tokens = record.usage.cached_input_tokens;
+    observed.output_tokens = record.usage.output_tokens;
     observed
 }
 

@@ -116,6 +116,8 @@ impl Rooms {
         // What another call bore, what was given before and what another attempt began says nothing of the price.
         if !(attempt.shared || attempt.cached || attempt.resumed) {
             outcome.cost = self.cost(&attempt.target, &attempt.usage);
+            outcome.cached_input_tokens = attempt.usage.cached_input_tokens;
+            outcome.output_tokens = attempt.usage.output_tokens;
             outcome.input_tokens = attempt.usage.input_tokens.unwrap_or(trace.prompt_tokens as u64);
         }
         Ok(outcome)

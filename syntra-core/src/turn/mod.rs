@@ -20,6 +20,7 @@ mod policies;
 mod save;
 mod stream;
 mod trace;
+mod warmth;
 mod window;
 
 pub use ask::{Answer, Ask};
@@ -28,6 +29,7 @@ pub(crate) use learned::LearnedFiles;
 pub(crate) use policies::HostPolicies;
 pub use stream::TurnStream;
 pub use trace::{Span, Trace, TracedMemory};
+pub(crate) use warmth::Warmth;
 
 use crate::chat::{Answered, Event, Message, NanoDollars, NodeStatus, RecalledItem, ResponseBuilder, Scope, Usage};
 use crate::clock::Clock;
@@ -72,6 +74,8 @@ pub(crate) struct Rooms {
     pub(crate) deadline: Option<Duration>,
     pub(crate) hedger: Option<Hedger>,
     pub(crate) coalescer: Coalescer,
+    /// What the models have in their prompt caches.
+    pub(crate) warmth: Warmth,
     /// Answers that were given before.
     pub(crate) cache: Option<ResponseCache>,
     pub(crate) time_zone: jiff::tz::TimeZone,

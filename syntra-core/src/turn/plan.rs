@@ -1,6 +1,7 @@
 //! The prompt and who is to get it: what fits the likely model, which models can take it, and a smaller one where none can.
 
 use super::policies::planned;
+use super::warmth::Beginnings;
 use super::window::{largest, likely, smaller, window_of};
 use super::{Conversation, Known, Prepared, Turn};
 use crate::chat::{Message, Request};
@@ -154,6 +155,7 @@ fn asked(turn: &Turn, prepared: &Prepared) -> (RouteQuery, Request) {
     let request = turn.ask.request(prepared.context.messages.clone());
     let mut query = route_query(turn, &request, &prepared.question, &prepared.conversation.history);
     query.input_tokens = prepared.context.total_tokens as u64;
+    query.cached = turn.rooms.warmth.of(&Beginnings::of(turn.scope.org(), &request), query.input_tokens);
     (query, request)
 }
 

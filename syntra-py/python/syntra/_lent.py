@@ -80,6 +80,10 @@ class FleetModel:
     failure_rate: float
     in_flight: int
     first_token_ms: int | None = None
+    #: Of an answer after its first token.
+    tokens_per_second: float | None = None
+    #: Tokens of the prompt that are likely to be in the provider's cache.
+    cached_tokens: int = 0
 
     def __str__(self) -> str:
         return f"{self.provider}/{self.model}"
@@ -98,6 +102,9 @@ class RouteOutcome:
     error: str | None = None
     first_token_ms: int | None = None
     cost: int | None = None
+    #: Tokens of the prompt that came out of the provider's cache, and of the answer, where they are known.
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
     score: float | None = None
     #: What the answer came to without anybody saying it: ``fine``, ``refused``, ``empty``, ``malformed``, ``asked_again``.
     sign: str | None = None

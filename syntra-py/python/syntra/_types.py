@@ -462,7 +462,12 @@ class CandidateReport:
     predicted_quality: float | None = None
     quality_source: str | None = None
     estimated_cost: int | None = None
+    #: Tokens of the prompt that are expected to come out of the provider's cache, which is in the cost.
+    cached_tokens: int | None = None
     expected_first_token_ms: int | None = None
+    #: To the end of an answer of the predicted length; where first token and tokens per second were both seen.
+    expected_latency_ms: int | None = None
+    tokens_per_second: float | None = None
     context_window: int | None = None
 
 
@@ -1170,6 +1175,8 @@ class ModelHealth:
     #: Each key of its provider: one, where the provider has none or one.
     keys: list[ModelKey]
     first_token_ms: int | None = None
+    #: Of an answer after its first token.
+    tokens_per_second: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -1189,6 +1196,8 @@ class ModelKey:
     #: How long the next call would have to wait for the pace.
     wait_ms: int
     first_token_ms: int | None = None
+    #: Of an answer after its first token.
+    tokens_per_second: float | None = None
     #: Calls a second that the pace lets through now; ``None`` for no limit.
     requests_per_second: float | None = None
 

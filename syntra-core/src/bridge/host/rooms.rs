@@ -68,7 +68,8 @@ fn fleet_json(fleet: &Fleet, query: &RouteQuery) -> Value {
         json!({
             "provider": target.provider, "model": target.model, "available": health.available,
             "first_token_ms": health.first_token.map(millis), "failure_rate": health.failure_rate,
-            "in_flight": health.in_flight,
+            "tokens_per_second": health.tokens_per_second, "in_flight": health.in_flight,
+            "cached_tokens": query.cached_tokens(target),
         })
     };
     let may = |target: &Target| query.policies.permits(target) && query.policies.resides(target, &query.regions);
@@ -126,6 +127,7 @@ impl Router for HostRouter {
                 "first_token_ms": outcome.first_token.map(millis), "total_ms": millis(outcome.total),
                 "cost": outcome.cost, "score": outcome.score, "sign": outcome.sign, "question": outcome.question,
                 "input_tokens": outcome.input_tokens, "organisation": outcome.organisation,
+                "cached_input_tokens": outcome.cached_input_tokens, "output_tokens": outcome.output_tokens,
             });
             self.host.notify(&self.name, "observe", told.to_string());
         }

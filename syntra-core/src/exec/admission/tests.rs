@@ -220,6 +220,34 @@ async fn a_stream_settles_by_its_end_or_its_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_pace_of_an_answer_is_that_of_what_was_seen_of_it() {
+    let answer = |thinking: bool| {
+        let usage = Usage { output_tokens: Some(500), reasoning_tokens: Some(300), ..Usage::default() };
+        let thought = Event::Reasoning { text: "hm".into(), opaque: None };
+        let mut events = vec![Event::Text { text: "a".into() }, Event::Usage(usage)];
+        events.push(Event::Finish { reason: FinishReason::Stop });
+        Script::Events(thinking.then_some(thought).into_iter().chain(events).collect())
+    };
+    // 200 tokens were seen where thinking was not, 500 where it was; both in ten seconds after the first.
+    for (thinking, pace) in [(false, 20.0), (true, 50.0)] {
+        let (_, admissions) = one([answer(thinking)], exact());
+        let admission = admissions.admit(&target(), 10, None).await.unwrap();
+        let mut stream = admission.send(&request(), true).await.unwrap();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        stream.next().await.unwrap().unwrap();
+        tokio::time::advance(Duration::from_secs(10)).await;
+        while stream.next().await.is_some() {}
+        let health = admissions.health().of(&target());
+        assert_eq!((health.first_token, health.tokens_per_second), (Some(Duration::from_secs(3)), Some(pace)));
+    }
+    // A whole answer comes all at once.
+    let (_, admissions) = one([answer(false)], exact());
+    let admission = admissions.admit(&target(), 10, None).await.unwrap();
+    admission.send(&request(), false).await.unwrap().count().await;
+    assert_eq!(admissions.health().of(&target()).tokens_per_second, None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_wait_that_is_dropped_leaves_no_trace() {
     let mut options = exact();
     options.default_pacing = PaceLimits::default().with_concurrency(1);

@@ -5,15 +5,16 @@ use crate::router::catalogue::canonical_provider;
 use crate::router::{ModelInfo, RouteQuery, RoutingStrategy, Target, TargetHealth, WebSearch};
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 /// A candidate that meets every hard constraint.
 pub(super) struct Candidate<'a> {
     pub(super) target: &'a Target,
-    pub(super) info: Cow<'a, ModelInfo>,
+    pub(super) info: &'a ModelInfo,
     pub(super) health: &'a TargetHealth,
     pub(super) cost: Option<NanoDollars>,
+    /// Tokens of the prompt that are expected to come out of its cache.
+    pub(super) cached: u64,
     pub(super) quality: f32,
     /// What it is hoped to be beyond that.
     pub(super) hope: f32,
@@ -21,7 +22,9 @@ pub(super) struct Candidate<'a> {
     pub(super) outcomes: f32,
     /// What signs without a score make of its quality.
     pub(super) signs: f32,
-    pub(super) seconds: f64,
+    /// Seconds to the first token, and from there to the end.
+    pub(super) waiting: f64,
+    pub(super) writing: f64,
     pub(super) drawbacks: Drawbacks,
     pub(super) score: f64,
     pub(super) hash: u64,
@@ -46,10 +49,15 @@ impl Candidate<'_> {
             .then_with(|| self.health.failure_rate.total_cmp(&other.health.failure_rate))
             .then_with(|| cost(self).cmp(&cost(other)))
             .then_with(|| other.quality.total_cmp(&self.quality))
-            .then_with(|| self.seconds.total_cmp(&other.seconds))
+            .then_with(|| self.seconds().total_cmp(&other.seconds()))
             .then_with(|| other.info.context_window.cmp(&self.info.context_window))
             .then_with(|| self.hash.cmp(&other.hash))
             .then_with(|| self.target.cmp(other.target))
+    }
+
+    /// Seconds to the end of its answer.
+    pub(super) fn seconds(&self) -> f64 {
+        self.waiting + self.writing
     }
 
     /// Where its quality is from.
@@ -66,7 +74,15 @@ impl Candidate<'_> {
         }
     }
 
-    pub(super) fn reason(&self, rank: usize, query: &RouteQuery, previous: Option<&Self>, alternated: bool) -> String {
+    /// Why it stands at `rank`, after `previous`, in one sentence; `source` is where its quality is from.
+    pub(super) fn reason(
+        &self,
+        rank: usize,
+        query: &RouteQuery,
+        source: &str,
+        previous: Option<&Self>,
+        alternated: bool,
+    ) -> String {
         let mut out = String::with_capacity(160);
         let intent = query.intent.as_str();
         // Writing into a String cannot fail.
@@ -90,15 +106,21 @@ impl Candidate<'_> {
         // In hundredths: writing a float exactly takes longer than all the rest of the sentence.
         let hundredths = (self.quality.clamp(0.0, 1.0) * 100.0).round() as u32;
         let _ = write!(out, ": quality {}.{:02} (", hundredths / 100, hundredths % 100);
-        out.push_str(&self.source(query));
+        out.push_str(source);
         out.push(')');
         let _ = match self.cost {
             Some(cost) if self.info.local && cost == NanoDollars::ZERO => write!(out, ", free on your own machine"),
             Some(cost) => write!(out, ", about {}", Dollars(cost)),
             None => write!(out, ", at a price that is not known"),
         };
+        if self.cached > 0 {
+            let _ = write!(out, ", {} tokens of the prompt in its cache", self.cached);
+        }
         if let Some(seen) = self.health.first_token {
             let _ = write!(out, ", first token in {} ms", seen.as_millis());
+        }
+        if let Some(pace) = self.health.tokens_per_second {
+            let _ = write!(out, ", {} tokens a second", pace.round() as u64);
         }
         if self.health.failure_rate >= 0.05 {
             let _ = write!(out, ", {:.0} % of its calls failing", self.health.failure_rate * 100.0);
@@ -126,11 +148,13 @@ impl Candidate<'_> {
     }
 }
 
-/// Takes those that are dearer and no better than one before them out of a ladder and puts them at its end.
-pub(super) fn ladder(ranked: Vec<Candidate<'_>>) -> Vec<(Candidate<'_>, bool)> {
+/// Takes those that are dearer and no better than one before them out of a ladder and puts them at its end. `ranked` has places in
+/// `candidates`, best first.
+pub(super) fn ladder(candidates: &[Candidate<'_>], ranked: Vec<usize>) -> Vec<(usize, bool)> {
     let (mut rungs, mut rest, mut best) =
         (Vec::with_capacity(ranked.len()), Vec::new(), (Drawbacks::default(), -1.0f32));
-    for candidate in ranked {
+    for at in ranked {
+        let Some(candidate) = candidates.get(at) else { continue };
         // Those with a drawback are a ladder of their own, behind.
         if candidate.drawbacks > best.0 {
             best = (candidate.drawbacks, -1.0);
@@ -138,40 +162,65 @@ pub(super) fn ladder(ranked: Vec<Candidate<'_>>) -> Vec<(Candidate<'_>, bool)> {
         }
         if candidate.quality > best.1 {
             best.1 = candidate.quality;
-            rungs.push(candidate);
+            rungs.push((at, false));
         } else {
-            rest.push(candidate);
+            rest.push((at, false));
         }
     }
     rungs.append(&mut rest);
-    rungs.into_iter().map(|candidate| (candidate, false)).collect()
+    rungs
 }
 
 /// Puts the chain in an order in which no provider follows itself while another is left, so that one provider's outage does not
 /// take two tries in a row. Candidates of unknown price stay behind those of known price. The flag says that a candidate stands
-/// before a better one for this reason.
-pub(super) fn alternate(ranked: Vec<Candidate<'_>>) -> Vec<(Candidate<'_>, bool)> {
-    // One queue a provider, in order of rank; the next is the best head of another provider than the last.
-    let mut out: Vec<(Candidate<'_>, bool)> = Vec::with_capacity(ranked.len());
-    let (known, unknown): (Vec<_>, Vec<_>) = ranked.into_iter().partition(|c| !c.drawbacks.price_unknown);
-    for group in [known, unknown] {
-        let mut queues: Vec<(&str, VecDeque<(usize, Candidate<'_>)>)> = Vec::new();
-        for (rank, candidate) in group.into_iter().enumerate() {
-            let provider = canonical_provider(&candidate.target.provider);
-            match queues.iter_mut().find(|(name, _)| *name == provider) {
-                Some((_, queue)) => queue.push_back((rank, candidate)),
-                None => queues.push((provider, std::iter::once((rank, candidate)).collect())),
+/// before a better one for this reason. `ranked` has places in `candidates`, best first.
+pub(super) fn alternate(candidates: &[Candidate<'_>], ranked: &[usize]) -> Vec<(usize, bool)> {
+    /// What stands where a provider has nobody left.
+    const NOBODY: usize = usize::MAX;
+    let unknown = |at: &usize| candidates.get(*at).is_some_and(|c| c.drawbacks.price_unknown);
+    let mut names: Vec<&str> = Vec::new();
+    // By rank, the place of the provider; the next rank of the same provider; by provider, the ranks of the next and of the last.
+    let mut providers = Vec::with_capacity(ranked.len());
+    let mut next = vec![NOBODY; ranked.len()];
+    let (mut heads, mut tails): (Vec<usize>, Vec<usize>) = (Vec::new(), Vec::new());
+    let mut out = Vec::with_capacity(ranked.len());
+    let mut last = NOBODY;
+    for known in [true, false] {
+        heads.fill(NOBODY);
+        providers.clear();
+        for (rank, at) in ranked.iter().enumerate() {
+            let name = candidates.get(*at).map_or("", |c| canonical_provider(&c.target.provider));
+            let provider = names.iter().position(|n| *n == name).unwrap_or_else(|| {
+                names.push(name);
+                heads.push(NOBODY);
+                tails.push(NOBODY);
+                names.len() - 1
+            });
+            providers.push(provider);
+            let (Some(head), Some(tail)) = (heads.get_mut(provider), tails.get_mut(provider)) else { continue };
+            if unknown(at) == known {
+                continue;
             }
+            if *head == NOBODY {
+                *head = rank;
+            } else if let Some(next) = next.get_mut(*tail) {
+                *next = rank;
+            }
+            *tail = rank;
         }
         loop {
-            let last = out.last().map(|(c, _)| canonical_provider(&c.target.provider));
-            let head = |queue: &VecDeque<(usize, Candidate<'_>)>| queue.front().map(|(rank, _)| *rank);
-            let best = queues.iter().filter_map(|(_, q)| head(q)).min();
-            let other = queues.iter().filter(|(name, _)| Some(*name) != last).filter_map(|(_, q)| head(q)).min();
-            let Some(next) = other.or(best) else { break };
-            let taken = queues.iter_mut().find(|(_, q)| head(q) == Some(next)).and_then(|(_, q)| q.pop_front());
-            if let Some((_, candidate)) = taken {
-                out.push((candidate, Some(next) != best));
+            let best = heads.iter().copied().min().unwrap_or(NOBODY);
+            let held = heads.get_mut(last).map(|head| std::mem::replace(head, NOBODY));
+            let other = heads.iter().copied().min().unwrap_or(NOBODY);
+            if let (Some(held), Some(head)) = (held, heads.get_mut(last)) {
+                *head = held;
+            }
+            let taken = if other == NOBODY { best } else { other };
+            let (Some(at), Some(provider)) = (ranked.get(taken), providers.get(taken)) else { break };
+            out.push((*at, taken != best));
+            last = *provider;
+            if let Some(head) = heads.get_mut(last) {
+                *head = next.get(taken).copied().unwrap_or(NOBODY);
             }
         }
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::clock::SystemClock;
-use crate::router::{FleetHealth, Needs, Price, RouteOutcome};
+use crate::router::{FleetHealth, Needs, Price, QualityPrior, RouteOutcome, TokenPrice};
 use proptest::prelude::*;
 use std::time::Duration;
 
@@ -91,6 +91,64 @@ fn pictures_go_to_models_that_see() {
     let reason = |name: &str| plan.candidates.iter().find(|c| c.target == target(name)).unwrap().reason.clone();
     assert_eq!(reason("deepseek/deepseek-v4-flash"), "cannot see pictures");
     assert_eq!(reason("ollama/llava"), "is not known to see pictures");
+}
+
+/// Two models that differ in nothing but their names and, of the second, its price; the first of what is asked for is chosen.
+fn twins(dearer: f64, change: impl FnOnce(&mut RouteQuery, &mut Fleet)) -> Plan {
+    let mut catalogue = Catalogue::empty();
+    for (name, factor) in [("a", 1.0), ("b", dearer)] {
+        let mut info = ModelInfo::new("p", name);
+        info.price = Price::per_million_usd(2.0 * factor, 8.0 * factor).unwrap();
+        info.price.base.cache_read = TokenPrice::per_million_usd(0.2 * factor);
+        info.context_window = Some(100_000);
+        let prior = QualityPrior { score: 0.7, source: "test".into() };
+        info.quality = Intent::ALL.into_iter().map(|intent| (intent, prior.clone())).collect();
+        catalogue.insert(info);
+    }
+    let mut query = RouteQuery::new("a question", Intent::QaRetrieval);
+    query.input_tokens = 10_000;
+    let mut fleet = fleet(&["p/a", "p/b"]);
+    change(&mut query, &mut fleet);
+    DefaultRouter::new(catalogue, RouterPreferences::default(), Arc::new(Fixed)).plan(&query, &fleet).unwrap()
+}
+
+#[test]
+fn a_conversation_stays_where_the_cache_makes_it_cheaper() {
+    let plain = twins(1.2, |_, _| {});
+    assert_eq!(names(&plain), ["p/a", "p/b"]);
+    let warm = twins(1.2, |query, _| query.cached = vec![(target("p/b"), 8_000)]);
+    assert_eq!(names(&warm), ["p/b", "p/a"]);
+    let report = &warm.candidates[0];
+    // 2000 plain at 2.40 dollars a million, 8000 read at .24, 250 answered at 9.60.
+    assert_eq!(report.estimated_cost.unwrap().nanos(), 4_800_000 + 1_920_000 + 2_400_000);
+    assert_eq!((report.cached_tokens, warm.candidates[1].cached_tokens), (Some(8_000), None));
+    assert!(warm.explain().contains("8000 tokens of the prompt in its cache"), "{}", warm.explain());
+    // Where it is five times as dear the cache does not make up for it, and there is never more of it than of the prompt.
+    assert_eq!(names(&twins(9.0, |query, _| query.cached = vec![(target("p/b"), 8_000)])), ["p/a", "p/b"]);
+    let all = twins(1.0, |query, _| query.cached = vec![(target("p/b"), 1_000_000)]);
+    assert_eq!(all.candidates[0].cached_tokens, Some(10_000));
+}
+
+#[test]
+fn who_writes_faster_is_preferred_and_the_wait_for_the_first_token_is_not_all() {
+    let heard = |fleet: &mut Fleet, at: usize, ms: u64, pace: f32| {
+        let health = &mut fleet.targets[at].1;
+        (health.first_token, health.tokens_per_second) = (Some(Duration::from_millis(ms)), Some(pace));
+    };
+    // 250 tokens: half a second and 12.5, or one and 2.5.
+    let plan = twins(1.0, |_, fleet| (heard(fleet, 0, 500, 20.0), heard(fleet, 1, 1_000, 100.0)).1);
+    assert_eq!(names(&plan), ["p/b", "p/a"]);
+    let latencies: Vec<_> = plan.candidates.iter().map(|c| c.expected_latency_ms).collect();
+    assert_eq!(latencies, [Some(3_500), Some(13_000)]);
+    assert_eq!(plan.candidates[0].tokens_per_second, Some(100.0));
+    assert!(plan.explain().contains("100 tokens a second"), "{}", plan.explain());
+    // A second of waiting is worse than one of reading along.
+    let plan = twins(1.0, |_, fleet| (heard(fleet, 0, 500, 100.0), heard(fleet, 1, 2_500, 1_000.0)).1);
+    assert_eq!(names(&plan), ["p/a", "p/b"]);
+    // Who was never heard is expected to be as the others are, and its report does not pretend to know.
+    let plan = twins(1.0, |_, fleet| heard(fleet, 0, 500, 20.0));
+    let silent = plan.candidates.iter().find(|c| c.target == target("p/b")).unwrap();
+    assert_eq!((silent.expected_latency_ms, silent.tokens_per_second), (None, None));
 }
 
 #[test]
@@ -316,6 +374,7 @@ fn any_case() -> impl Strategy<Value = (Vec<ModelInfo>, Vec<TargetHealth>, Route
                     TargetHealth {
                         available: up,
                         first_token: ms.map(Duration::from_millis),
+                        tokens_per_second: ms.map(|ms| 1.0 + ms as f32 / 10.0),
                         failure_rate: failing,
                         in_flight: 0,
                     },

@@ -4,6 +4,7 @@
 //! the bias. They are learned from the project's own questions (`benches/data/intents_own.jsonl`) by `eval intents FILE --learn OUT`, with what the structure
 //! says as an offset, so that they say only what it leaves open. They are logits.
 
+use super::gloss;
 use crate::embed::{Embedder as _, StaticEmbedder};
 use std::sync::LazyLock;
 
@@ -41,8 +42,8 @@ static MODEL: LazyLock<Option<Box<Model>>> = LazyLock::new(|| {
     Some(model)
 });
 
-/// The embedding of `text` as this model reads it; `None` where it says nothing: there are no words, or few of them in Latin letters, which
-/// the embedder was not made for.
+/// The embedding of `text` as this model reads it: what stands in other than Latin letters, which the embedder was not made for, by what its words mean in
+/// English. `None` where that says nothing: there are no words, or none that is known.
 pub(super) fn embedding(text: &str) -> Option<[f32; DIMENSIONS]> {
     let (mut latin, mut other) = (0u32, 0u32);
     for c in text.chars().take(HEAD) {
@@ -52,16 +53,18 @@ pub(super) fn embedding(text: &str) -> Option<[f32; DIMENSIONS]> {
             _ => {}
         }
     }
-    if latin == 0 || other * 4 > latin {
+    if latin == 0 && other == 0 {
         return None;
     }
     let cut = (text.len() > HEAD + TAIL).then(|| {
         let (head, tail) = (text.floor_char_boundary(HEAD), text.ceil_char_boundary(text.len() - TAIL));
         [text.get(..head).unwrap_or_default(), text.get(tail..).unwrap_or_default()].join(" ")
     });
+    let text = cut.as_deref().unwrap_or(text);
+    let english = if other * 4 > latin { Some(gloss::english(text)?) } else { None };
     let embedder = StaticEmbedder::bundled().ok().filter(|e| e.dimensions() == DIMENSIONS)?;
     let mut out = [0.0; DIMENSIONS];
-    embedder.embed_into(cut.as_deref().unwrap_or(text), &mut out).ok()?;
+    embedder.embed_into(english.as_deref().unwrap_or(text), &mut out).ok()?;
     Some(out)
 }
 
@@ -86,9 +89,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_weights_are_whole_and_speak_of_latin_letters_alone() {
+    fn the_weights_are_whole_and_words_of_other_scripts_have_their_meaning() {
         assert!(MODEL.is_some());
-        assert!(embedding("").is_none() && embedding("今天北京的天气").is_none() && embedding("12 + 5").is_none());
+        assert!(embedding("").is_none() && embedding("Привет").is_none() && embedding("12 + 5").is_none());
+        let [chinese, hindi, english, other] =
+            ["今天的天气", "आज का मौसम", "today's weather forecast", "a poem"].map(|text| embedding(text).unwrap());
+        let like = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
+        for point in [&chinese, &hindi] {
+            assert!(like(point, &english) > 0.8 && like(point, &other) < 0.4);
+        }
         assert!(embedding("café au lait").is_some());
         assert!(embedding(&"Überlänge ".repeat(10_000)).is_some());
         let mut scores = [0.0; INTENTS];

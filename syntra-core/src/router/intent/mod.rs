@@ -1,6 +1,7 @@
 //! What is asked for: structure first, then words by class, weighed linearly, then what the meaning says where these leave it open. No model
 //! call, no I/O, microseconds.
 
+mod gloss;
 mod lexicon;
 mod meaning;
 mod scan;
@@ -194,7 +195,7 @@ fn scores(f: &Features, has_image: bool) -> [f32; 8] {
         + 0.9 * f.up_to(FreshWeak, 2)
         + 1.0 * flag(f.has(FreshWeak) && asks)
         + 2.5 * f.urls.min(1) as f32
-        + 2.0 * flag(f.urls > 0 && f.length < 40)
+        + 3.0 * flag(f.urls > 0 && f.length < 40)
         + 1.1 * flag(f.recent_year)
         + 1.4 * flag(f.has(Office) && present && asks)
         + 2.6 * flag(f.has(Have) && f.has(Count) && asks && f.length < 20)
