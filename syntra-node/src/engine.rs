@@ -1,18 +1,19 @@
 //! The engine: JSON in, JSON out, by promise.
 
 use crate::host::{Dispatch, NodeHost};
+use crate::inbox::Inbox;
 use napi::{Error as NapiError, Result, Status};
 use napi_derive::napi;
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
-use syntra_core::bridge::{self, Bridged, Host, Reader, Reply};
+use syntra_core::bridge::{self, Bridged, Host, Reader};
 use syntra_core::{Error, ErrorKind};
 use tokio::runtime::Handle;
-use tokio_util::sync::CancellationToken;
+use tokio::task::AbortHandle;
 
 /// An error crosses as text; `ts/errors.ts` makes a class of it.
-fn raise(error: &Error) -> NapiError {
+pub(crate) fn raise(error: &Error) -> NapiError {
     NapiError::new(Status::GenericFailure, format!("@syntra:{}", bridge::error_json(error)))
 }
 
@@ -38,7 +39,7 @@ fn discard<T>(runtime: &Handle, value: T) {
 pub struct Engine {
     bridged: Mutex<Option<Bridged>>,
     /// Calls under way that may be aborted, by the wrapper's number.
-    calls: Arc<Mutex<HashMap<u32, CancellationToken>>>,
+    calls: Arc<Mutex<HashMap<u32, AbortHandle>>>,
     runtime: Handle,
 }
 
@@ -53,48 +54,6 @@ impl Engine {
     }
 }
 
-impl Engine {
-    async fn reply(&self, method: &str, params: &str, number: u32) -> Result<Reply> {
-        let bridged = self.bridged()?;
-        if number == 0 {
-            return bridge::reply(&bridged, method, params).await.map_err(|e| raise(&e));
-        }
-        let token = CancellationToken::new();
-        lock(&self.calls).insert(number, token.clone());
-        let out = tokio::select! {
-            biased;
-            () = token.cancelled() => Err(Error::new(ErrorKind::Cancelled, "the call was aborted")),
-            out = bridge::reply(&bridged, method, params) => out,
-        };
-        lock(&self.calls).remove(&number);
-        out.map_err(|e| raise(&e))
-    }
-}
-
-/// An answer, and why it is what it is.
-#[napi]
-pub struct NativeAnswer {
-    reply: Reply,
-}
-
-#[napi]
-impl NativeAnswer {
-    /// The answer as JSON, without its trace.
-    #[napi]
-    pub fn json(&self) -> String {
-        self.reply.json.clone()
-    }
-
-    /// The trace as JSON.
-    #[napi]
-    pub fn trace(&self) -> Result<String> {
-        match &self.reply.trace {
-            Some(trace) => bridge::trace_json(trace).map_err(|e| raise(&e)),
-            None => Ok("null".into()),
-        }
-    }
-}
-
 impl Drop for Engine {
     fn drop(&mut self) {
         discard(&self.runtime, lock(&self.bridged).take());
@@ -103,23 +62,37 @@ impl Drop for Engine {
 
 #[napi]
 impl Engine {
-    /// Calls `method` with `params` (JSON); `number`, if it is not 0, is what `abort` knows the call by.
+    /// Calls `method` with `params` (JSON) and returns at once; the end goes into `inbox`, as that of the call `number`, by which `abort` knows it
+    /// where it is `abortable`.
     #[napi]
-    pub async fn call(&self, method: String, params: String, number: u32) -> Result<String> {
-        self.reply(&method, &params, number).await.map(|reply| reply.json)
-    }
-
-    /// As `call` of `ask`, with the turn's trace beside the answer.
-    #[napi]
-    pub async fn ask(&self, params: String, number: u32) -> Result<NativeAnswer> {
-        self.reply("ask", &params, number).await.map(|reply| NativeAnswer { reply })
+    pub fn start(&self, inbox: &Inbox, number: u32, method: String, params: String, abortable: bool) -> Result<()> {
+        let bridged = self.bridged()?;
+        let place = inbox.place(number);
+        let call = async move {
+            let reply = bridge::reply(&bridged, &method, &params).await;
+            place.end(reply.map(|reply| (Some(reply.json), reply.trace)));
+        };
+        if abortable {
+            let known = self.calls.clone();
+            // Held, so that it is known before it is forgotten.
+            let mut calls = lock(&self.calls);
+            let task = self.runtime.spawn(async move {
+                call.await;
+                lock(&known).remove(&number);
+            });
+            calls.insert(number, task.abort_handle());
+        } else {
+            self.runtime.spawn(call);
+        }
+        Ok(())
     }
 
     /// Drops the call `number`, which closes what it has open.
     #[napi]
     pub fn abort(&self, number: u32) {
-        if let Some(token) = lock(&self.calls).remove(&number) {
-            token.cancel();
+        let call = lock(&self.calls).remove(&number);
+        if let Some(call) = call {
+            call.abort();
         }
     }
 
@@ -147,13 +120,17 @@ pub struct NativeStream {
 
 #[napi]
 impl NativeStream {
-    /// Waits for the next batch, a JSON array; `null` at the end.
+    /// Reads the next batch, a JSON array, nothing at the end; it goes into `inbox` as the end of the call `number`.
     #[napi]
-    pub async fn next(&self) -> Result<Option<String>> {
-        match self.reader.clone() {
-            Some(reader) => reader.next().await.map_err(|e| raise(&e)),
-            None => Ok(None),
-        }
+    pub fn next(&self, inbox: &Inbox, number: u32) {
+        let (reader, place) = (self.reader.clone(), inbox.place(number));
+        self.runtime.spawn(async move {
+            let batch = match reader {
+                Some(reader) => reader.next().await,
+                None => Ok(None),
+            };
+            place.end(batch.map(|batch| (batch, None)));
+        });
     }
 
     /// Cancels the turn, if it has not ended.

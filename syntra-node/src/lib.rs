@@ -3,3 +3,8 @@
 
 pub mod engine;
 mod host;
+pub mod inbox;
+
+/// A call allocates some hundreds of times, and the allocator of the C library takes twice as long over it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

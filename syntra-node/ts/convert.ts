@@ -13,9 +13,22 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d/
 
 type Json = { [key: string]: unknown }
 
-const camel = (name: string): string => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+/** `change`, of which each name is asked once: the names are few, those of the engine's and of the options. */
+function known(change: (name: string) => string): (name: string) => string {
+  const names = new Map<string, string>()
+  return (name) => {
+    let found = names.get(name)
+    if (found === undefined) {
+      found = change(name)
+      if (names.size < 1024) names.set(name, found)
+    }
+    return found
+  }
+}
+
+const camel = known((name) => name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()))
 /** `camelCase` as the engine spells it. */
-export const snake = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+export const snake = known((name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`))
 
 function isPairs(name: string, value: unknown, parent: Json): value is [string, unknown][] {
   if (!PAIRS.has(name) || !Array.isArray(value)) return false

@@ -6,25 +6,32 @@ import { join } from 'node:path'
 /** Reaches a JavaScript object that is lent to the engine. Never rejects. */
 export type Dispatch = (object: string, method: string, argument: string, call: number) => Promise<string>
 
+/** How a call ended: its result or error as JSON, and the trace of a turn. */
+export interface Ended {
+  number: number
+  ok: boolean
+  payload?: string
+  trace?: { json(): string }
+}
+
+export interface NativeInbox {
+  take(): Ended[]
+}
+
 export interface NativeStream {
-  next(): Promise<string | null>
+  next(inbox: NativeInbox, number: number): void
   close(): void
 }
 
-export interface NativeAnswer {
-  json(): string
-  trace(): string
-}
-
 export interface NativeEngine {
-  ask(params: string, number: number): Promise<NativeAnswer>
-  call(method: string, params: string, number: number): Promise<string>
+  start(inbox: NativeInbox, number: number, method: string, params: string, abortable: boolean): void
   abort(number: number): void
   stream(params: string): NativeStream
   close(): void
 }
 
 export interface NativeBinding {
+  Inbox: new (bell: () => void) => NativeInbox
   open(config: string, dispatch?: Dispatch): Promise<NativeEngine>
   version(): string
 }

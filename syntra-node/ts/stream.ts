@@ -2,6 +2,7 @@
 
 import { fromEngine } from './convert'
 import { errorOf, thrown, type ErrorJson, type Kept } from './errors'
+import { ended } from './inbox'
 import type { NativeStream } from './native'
 import type { Answered, Event } from './types'
 
@@ -23,6 +24,8 @@ export class TurnStream implements AsyncIterableIterator<Event> {
   #ended = false
   #failed: unknown
   #done: Answered | undefined
+  /** Reads that wait, and the last of them. */
+  #waiting = 0
   #reading: Promise<void> = Promise.resolve()
 
   /** @internal */
@@ -42,15 +45,25 @@ export class TurnStream implements AsyncIterableIterator<Event> {
     return this
   }
 
-  async next(): Promise<IteratorResult<Event, undefined>> {
+  next(): Promise<IteratorResult<Event, undefined>> {
+    // Nearly always there is one.
+    if (this.#waiting === 0 && this.#at < this.#ready.length && this.#signal === undefined) {
+      return Promise.resolve({ done: false, value: this.#ready[this.#at++] as Event })
+    }
+    return this.#inTurn()
+  }
+
+  async #inTurn(): Promise<IteratorResult<Event, undefined>> {
     // Reads that overlap take turns, so that no event is lost or given twice.
     const before = this.#reading
     let finished = (): void => undefined
     this.#reading = new Promise((resolve) => (finished = resolve))
+    this.#waiting++
     try {
       await before
       return await this.#next()
     } finally {
+      this.#waiting--
       finished()
     }
   }
@@ -73,20 +86,24 @@ export class TurnStream implements AsyncIterableIterator<Event> {
   }
 
   async #read(): Promise<void> {
-    let batch: string | null
+    let batch: string | undefined
     try {
-      batch = await this.#native.next()
+      const { ok, payload } = await ended((inbox, number) => this.#native.next(inbox, number))
+      if (!ok) throw errorOf(JSON.parse(payload ?? '{}') as ErrorJson, this.#kept)
+      batch = payload
     } catch (error) {
       this.#end()
       throw thrown(error, this.#kept)
     }
-    if (batch === null) return this.#end()
+    if (batch === undefined) return this.#end()
     this.#at = 0
     this.#ready = []
     for (const json of JSON.parse(batch) as { type: string }[]) {
       if (json.type === 'error') {
         this.#failed = errorOf(json as unknown as ErrorJson, this.#kept)
         this.#end()
+      } else if (json.type === 'text') {
+        this.#ready.push(json as Event)
       } else {
         const event = fromEngine(json) as Event
         this.#ready.push(event)

@@ -1,9 +1,10 @@
 /** The front door. */
 
 import { fromEngine, snake, toEngine } from './convert'
-import { thrown } from './errors'
+import { errorOf, thrown, type ErrorJson } from './errors'
 import { Host } from './host'
 import { ROOM_NAMES } from './lent'
+import { ended } from './inbox'
 import { native, type NativeEngine } from './native'
 import { TurnStream } from './stream'
 import type {
@@ -13,9 +14,6 @@ import type {
 } from './types'
 
 const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? (Symbol.for('Symbol.asyncDispose') as never)
-
-/** Numbers of calls that may be aborted. */
-let numbers = 1
 
 const ASK_KEYS = new Set([
   'thread', 'history', 'model', 'instructions', 'images', 'documents', 'toolResults', 'tools', 'toolChoice', 'jsonSchema', 'jsonSchemaName', 'json',
@@ -118,18 +116,24 @@ export class Syntra {
   }
 
   async #raw(method: string, params: string, signal?: AbortSignal): Promise<unknown> {
-    return fromEngine(JSON.parse(await this.#native((number) => this.#engine.call(method, params, number), signal)))
+    return (await this.#start(method, params, signal)).result
   }
 
-  async #native<T>(call: (number: number) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  async #start(method: string, params: string, signal?: AbortSignal): Promise<{ result: unknown; trace: { json(): string } | undefined }> {
     signal?.throwIfAborted()
-    const number = signal === undefined ? 0 : numbers++ % 0xffffffff || numbers++
+    let number = 0
     const abort = (): void => this.#engine.abort(number)
-    signal?.addEventListener('abort', abort, { once: true })
     try {
-      return await call(number)
-    } catch (error) {
+      const { ok, payload, trace } = await ended((inbox, given) => {
+        number = given
+        this.#engine.start(inbox, number, method, params, signal !== undefined)
+        signal?.addEventListener('abort', abort, { once: true })
+      })
+      const json: unknown = JSON.parse(payload ?? 'null')
+      if (ok) return { result: fromEngine(json), trace }
       signal?.throwIfAborted()
+      throw errorOf(json as ErrorJson, this.#host.kept)
+    } catch (error) {
       throw thrown(error, this.#host.kept)
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -142,13 +146,11 @@ export class Syntra {
 
   /** Asks and returns the whole answer. */
   async ask(scope: Scope, question: string | Message, options: AskOptions = {}): Promise<Answer> {
-    const params = askParams(scope, question, options)
-    const native = await this.#native((number) => this.#engine.ask(params, number), options.signal)
-    const answer = fromEngine(JSON.parse(native.json())) as Answer
+    const { result, trace: native } = await this.#start('ask', askParams(scope, question, options), options.signal)
     let trace: Trace | undefined
     // Most callers never look at it.
-    const get = (): Trace => (trace ??= fromEngine(JSON.parse(native.trace())) as Trace)
-    return Object.defineProperty(answer, 'trace', { get, enumerable: true, configurable: true })
+    const get = (): Trace => (trace ??= fromEngine(JSON.parse(native?.json() ?? 'null')) as Trace)
+    return Object.defineProperty(result as Answer, 'trace', { get, enumerable: true, configurable: true })
   }
 
   /** Asks and returns the answer as it comes. */

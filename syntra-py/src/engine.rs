@@ -1,7 +1,7 @@
 //! The engine: JSON in, JSON out, blocking or by callback.
 
-use crate::deliver::deliver;
 use crate::host::PyHost;
+use crate::inbox::{Inbox, Place};
 use crate::rt;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -91,6 +91,12 @@ pub(crate) struct LazyTrace {
     trace: Arc<Trace>,
 }
 
+impl LazyTrace {
+    pub(crate) fn new(trace: Arc<Trace>) -> Self {
+        Self { trace }
+    }
+}
+
 #[pymethods]
 impl LazyTrace {
     /// The trace as JSON.
@@ -100,28 +106,18 @@ impl LazyTrace {
 }
 
 /// What crosses: JSON, and the trace of a turn.
-type Crossing = (Option<String>, Option<LazyTrace>);
+type Crossing = (Option<String>, Option<Arc<Trace>>);
 
 fn crossing(reply: Reply) -> Crossing {
-    (Some(reply.json), reply.trace.map(|trace| LazyTrace { trace }))
+    (Some(reply.json), reply.trace)
 }
 
-/// Runs `future` and calls `done(ok, payload, trace)` when it ends, unless it is cancelled before.
-fn start<F>(future: F, done: Py<PyAny>) -> PyResult<Task>
+/// Runs `future` and puts what it comes to into its place.
+fn start<F>(future: F, place: Place) -> PyResult<Task>
 where
     F: Future<Output = Result<Crossing, Error>> + Send + 'static,
 {
-    let task = rt::handle()?.spawn(async move {
-        let (ok, (payload, trace)) = match future.await {
-            Ok(crossing) => (true, crossing),
-            Err(error) => (false, (Some(bridge::error_json(&error).to_string()), None)),
-        };
-        deliver(move |py| {
-            if let Err(error) = done.call1(py, (ok, payload, trace)) {
-                error.write_unraisable(py, None);
-            }
-        });
-    });
+    let task = rt::handle()?.spawn(async move { place.end(future.await) });
     Ok(Task { abort: task.abort_handle() })
 }
 
@@ -138,15 +134,24 @@ impl Engine {
     }
 
     /// Calls `method` with `params` (JSON) and waits for the reply: JSON, and the trace of a turn.
-    fn call(&self, py: Python<'_>, method: &str, params: &str) -> PyResult<Crossing> {
+    fn call(&self, py: Python<'_>, method: &str, params: &str) -> PyResult<(String, Option<LazyTrace>)> {
         let syntra = self.syntra(py)?;
-        rt::block_on(py, bridge::reply(&syntra, method, params))?.map(crossing).map_err(|e| raise(&e))
+        let reply = rt::block_on(py, bridge::reply(&syntra, method, params))?.map_err(|e| raise(&e))?;
+        Ok((reply.json, reply.trace.map(LazyTrace::new)))
     }
 
-    /// Calls `method` with `params` and returns at once; `done(ok, payload, trace)` is called from another thread.
-    fn start(&self, py: Python<'_>, method: String, params: String, done: Py<PyAny>) -> PyResult<Task> {
+    /// Calls `method` with `params` and returns at once; the end goes into `inbox`, as that of the call `number`.
+    fn start(
+        &self,
+        py: Python<'_>,
+        inbox: &Bound<'_, Inbox>,
+        number: u64,
+        method: String,
+        params: String,
+    ) -> PyResult<Task> {
         let syntra = self.syntra(py)?;
-        start(async move { bridge::reply(&syntra, &method, &params).await.map(crossing) }, done)
+        let place = inbox.get().place(number);
+        start(async move { bridge::reply(&syntra, &method, &params).await.map(crossing) }, place)
     }
 
     /// A stream of the turn that `params` describes; it begins with the first read.
@@ -173,7 +178,7 @@ pub(crate) struct Task {
 
 #[pymethods]
 impl Task {
-    /// Drops the call, which closes what it has open; `done` is not called any more.
+    /// Drops the call, which closes what it has open.
     fn cancel(&self) {
         self.abort.abort();
     }
@@ -204,10 +209,10 @@ impl Stream {
         rt::block_on(py, reader.next())?.map_err(|e| raise(&e))
     }
 
-    /// As `next`, with `done(ok, payload, None)` called from another thread.
-    fn start_next(&self, done: Py<PyAny>) -> PyResult<Task> {
+    /// As `next`, with the batch put into `inbox` as the end of the call `number`.
+    fn start_next(&self, inbox: &Bound<'_, Inbox>, number: u64) -> PyResult<Task> {
         let reader = self.reader()?;
-        start(async move { reader.next().await.map(|batch| (batch, None)) }, done)
+        start(async move { reader.next().await.map(|batch| (batch, None)) }, inbox.get().place(number))
     }
 
     /// Cancels the turn, if it has not ended.

@@ -4,7 +4,12 @@
 mod deliver;
 mod engine;
 mod host;
+mod inbox;
 mod rt;
+
+/// A call allocates some hundreds of times, and the allocator of the C library takes twice as long over it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use pyo3::prelude::*;
 
@@ -14,6 +19,8 @@ mod _native {
     use super::engine::{Engine, LazyTrace, NativeError, Stream, Task};
     #[pymodule_export]
     use super::host::Done;
+    #[pymodule_export]
+    use super::inbox::Inbox;
     #[pymodule_export]
     use super::rt::{_after_fork, _shutdown};
     use pyo3::prelude::*;

@@ -194,6 +194,61 @@ def test_asyncio_cancel_closes_the_connection_upstream(mock: Any) -> None:
     asyncio.run(main())
 
 
+class Watchless(asyncio.SelectorEventLoop):
+    """A loop that watches no pipes, as the one of Windows."""
+
+    def add_reader(self, fd: Any, callback: Any, *args: Any) -> Any:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, Watchless])
+def test_results_reach_any_loop_and_those_after_it(make: Any) -> None:
+    class Own:
+        name, models = "mine", ["m1"]
+
+        def complete(self, request: syntra.Request) -> str:
+            return request.messages[-1].text
+
+    async def ask(client: AsyncSyntra, n: int) -> str:
+        return (await client.ask(ME, f"hello {n}", recall=False, remember=False)).text
+
+    async def main(client: AsyncSyntra) -> None:
+        assert await asyncio.gather(*(ask(client, n) for n in range(50))) == [f"hello {n}" for n in range(50)]
+        with pytest.raises(syntra.InvalidInputError):
+            await client.ask(ME, "")
+
+    client = AsyncSyntra(providers=[Own()])
+    for _ in range(3):
+        loop = make()
+        loop.run_until_complete(asyncio.wait_for(main(client), 60))
+        # One that is given up in the middle takes nothing with it.
+        left = loop.create_task(ask(client, 51))
+        loop.run_until_complete(asyncio.sleep(0))
+        left.cancel()
+        loop.run_until_complete(asyncio.gather(left, return_exceptions=True))
+        loop.close()
+
+
+def test_the_package_can_be_imported_first_in_a_thread() -> None:
+    ended = python(
+        """
+        import threading
+        def work():
+            import syntra
+            me = syntra.Scope.local()
+            with syntra.Syntra() as client:
+                client.remember(me, "The bridge opens at noon.")
+                assert "noon" in client.ask(me, "When does the bridge open?").text
+        for _ in range(2):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        work()
+        """
+    )
+    assert ended.returncode == 0 and ended.stderr == "", ended.stderr
+
+
 def test_timeouts_of_asyncio_work(mock: Any) -> None:
     server = mock(HANGING)
 

@@ -32,19 +32,30 @@ impl Batches {
     /// Waits for the next event and returns it with all that are ready behind it, as a JSON array; `None` when the stream has ended.
     pub async fn next(&mut self) -> Option<String> {
         let events = self.events.as_mut()?;
-        let mut batch = Vec::new();
+        let (mut batch, mut count) = (vec![b'['], 0);
+        let mut push = |event: &Event| {
+            if count > 0 {
+                batch.push(b',');
+            }
+            write_event(event, &mut batch);
+            count += 1;
+            count
+        };
         match events.next().await {
-            Some(event) => batch.push(event_json(&event)),
+            Some(event) => {
+                push(&event);
+            }
             None => {
                 self.events = None;
                 return None;
             }
         }
         let mut patience = YIELDS;
-        while batch.len() < MOST {
+        let mut full = MOST == 1;
+        while !full {
             match events.next().now_or_never() {
                 Some(Some(event)) => {
-                    batch.push(event_json(&event));
+                    full = push(&event) >= MOST;
                     patience = YIELDS;
                 }
                 Some(None) => {
@@ -58,12 +69,27 @@ impl Batches {
                 None => break,
             }
         }
-        Some(Value::Array(batch).to_string())
+        batch.push(b']');
+        // It is UTF-8, being JSON that was just written.
+        String::from_utf8(batch).ok()
     }
 
     /// Cancels the turn, if it has not ended.
     pub fn close(&mut self) {
         self.events = None;
+    }
+}
+
+/// Appends `event` as JSON. Text, which is nearly all of a stream, is written without a tree of it first.
+fn write_event(event: &Event, out: &mut Vec<u8>) {
+    let from = out.len();
+    let written = match event {
+        Event::Error(_) => false,
+        event => serde_json::to_writer(&mut *out, event).is_ok(),
+    };
+    if !written {
+        out.truncate(from);
+        out.extend_from_slice(event_json(event).to_string().as_bytes());
     }
 }
 

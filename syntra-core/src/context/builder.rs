@@ -127,7 +127,8 @@ impl ContextBuilder for DefaultContextBuilder {
         let history = units(input, &mut dropped)?;
 
         // What has to be there whatever it costs: the system text, the current message, the calls that it answers.
-        let frame = counter.count(render::OPENING) + counter.count(render::CLOSING);
+        let remembered = !input.memories.is_empty() || !input.entities.is_empty() || input.summary.is_some();
+        let frame = if remembered { counter.count(render::OPENING) + counter.count(render::CLOSING) } else { 0 };
         let system = if input.system.is_empty() { 0 } else { counter.count(input.system) };
         let current = count_message(counter, input.current)
             + history.iter().filter(|unit| unit.pinned).map(|unit| unit.tokens).sum::<usize>();
@@ -172,10 +173,14 @@ fn shelves(input: &ContextInput<'_>, dropped: &mut Vec<Dropped>) -> Vec<Shelf> {
     let mut shelves: Vec<Shelf> = ORDER
         .iter()
         .filter(|section| **section != Section::History)
-        .map(|&section| Shelf { section, heading: counter.count(render::heading(section)), items: Vec::new(), used: 0 })
+        .map(|&section| Shelf { section, heading: 0, items: Vec::new(), used: 0 })
         .collect();
     let mut put = |item: Item| {
         if let Some(shelf) = shelves.iter_mut().find(|shelf| shelf.section == item.section) {
+            // Most questions fill few of the shelves, and counting is what takes time here.
+            if shelf.items.is_empty() {
+                shelf.heading = counter.count(render::heading(shelf.section));
+            }
             shelf.items.push(item);
         }
     };

@@ -26,6 +26,9 @@ pub fn relevant(
     memories: &[(Memory, f32)],
     counter: &dyn TokenCounter,
 ) -> (Vec<(Memory, f32)>, Vec<Dropped>) {
+    if memories.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
     // What was asked before fits a question best and answers nothing: it is no measure for what does.
     let scores = || {
         let answers = memories.iter().filter(|(memory, _)| !memory.text.trim_end().ends_with(['?', '？', '؟']));

@@ -1,6 +1,7 @@
 //! Counting tokens: exactly where the model's tokenizer is public (tiktoken), by a calibrated estimate elsewhere.
 
 mod features;
+mod known;
 #[cfg(test)]
 mod samples;
 #[cfg(test)]
@@ -9,7 +10,8 @@ mod tests;
 use super::TokenCounter;
 use crate::chat::{DocumentSource, Image, Message, Part};
 use features::{FEATURES, features};
-use std::sync::Arc;
+use known::Known;
+use std::sync::{Arc, LazyLock};
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
 use tiktoken_rs::{CoreBPE, cl100k_base_singleton, o200k_base_singleton};
 
@@ -72,6 +74,16 @@ impl Tiktoken {
         }
     }
 
+    /// What was counted lately: the system text and the conversation so far are the same from turn to turn.
+    fn known(self) -> &'static Known {
+        static O200K: LazyLock<Known> = LazyLock::new(Known::default);
+        static CL100K: LazyLock<Known> = LazyLock::new(Known::default);
+        match self {
+            Self::O200k => &O200K,
+            Self::Cl100k => &CL100K,
+        }
+    }
+
     fn count_by(self, text: &str, segment: usize) -> usize {
         segments(text, segment).map(|part| self.bpe().count_ordinary(part)).sum()
     }
@@ -90,7 +102,7 @@ impl TokenCounter for Tiktoken {
     }
 
     fn count(&self, text: &str) -> usize {
-        self.count_by(text, SEGMENT)
+        self.known().count(text, |text| self.count_by(text, SEGMENT))
     }
 }
 

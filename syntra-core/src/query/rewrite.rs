@@ -52,6 +52,9 @@ pub enum Rewrite {
 /// assert_eq!(rewrite("What is the capital of France?", &history), Rewrite::Unchanged);
 /// ```
 pub fn rewrite(question: &str, history: &[Message]) -> Rewrite {
+    if history.is_empty() {
+        return Rewrite::Unchanged;
+    }
     let text = clip(question);
     let asked = words(&text);
     let tongue = language(&asked);

@@ -212,9 +212,11 @@ fn execution(turn: &Turn, prepared: &Prepared, plan: Plan, request: Request) -> 
 
 /// What the question means, where an answer may be found by meaning: not where it speaks of a time or of now.
 async fn meaning(turn: &mut Turn, prepared: &Prepared, cache: Option<&ResponseCache>) -> Option<Meaning> {
-    let analysis = &prepared.analysis;
-    let timeless = analysis.time.is_none() && !analysis.about_now && !analysis.asks_when;
-    if !cache.is_some_and(ResponseCache::by_meaning) || !timeless || !turn.ask.tools.is_empty() {
+    if !cache.is_some_and(ResponseCache::by_meaning) || !turn.ask.tools.is_empty() {
+        return None;
+    }
+    let analysis = turn.understand(&prepared.question);
+    if analysis.time.is_some() || analysis.about_now || analysis.asks_when {
         return None;
     }
     let question = turn.ask.message.text();
@@ -260,7 +262,8 @@ fn note_attempt(turn: &mut Turn, intent: Intent, mut record: AttemptRecord) {
 
 /// The answer from memory alone, as events.
 pub(super) async fn extract(turn: &mut Turn, out: &stream::Emitter, prepared: &Prepared, why: &str) -> Outcome {
-    let extract = extractive::extract(&prepared.question, &prepared.analysis, &prepared.known.found, why);
+    let analysis = turn.understand(&prepared.question);
+    let extract = extractive::extract(&prepared.question, analysis, &prepared.known.found, why);
     turn.trace.degraded = true;
     let first_token = Some(turn.elapsed());
     let mut outcome = Outcome { degraded: true, first_token, quoted: extract.used, ..Outcome::default() };

@@ -38,7 +38,9 @@ use crate::error::{Error, Result};
 use crate::exec::{Admissions, Coalescer, Hedger, Recovery, ResponseCache, RetryPolicy};
 use crate::memory::{Memories, Memory, RecallRequest, Recalled};
 use crate::query::{self, QueryAnalysis, Rewrite};
-use crate::router::{self, Catalogue, ExperimentArm, Experiments, Fleet, Plan, Policies, Router, Sign, Target};
+use crate::router::{
+    self, Catalogue, ExperimentArm, Experiments, Fleet, IntentGuess, Plan, Policies, Router, Sign, Target,
+};
 use crate::search::Strategy;
 use crate::thread::{ThreadMessage, ThreadStore};
 use crate::voice::Persona;
@@ -98,6 +100,9 @@ pub(crate) struct Turn {
     policies: Policies,
     /// The arms of experiments that it is in.
     arms: Vec<ExperimentArm>,
+    /// What the question is guessed to ask for, where nothing is to be looked at, and where there is.
+    read: OnceLock<IntentGuess>,
+    seen: OnceLock<IntentGuess>,
     /// What is wrong with its answer, as far as that shows.
     fault: Option<Sign>,
     /// Whether the reader wants events as they come.
@@ -124,7 +129,6 @@ struct Outcome {
 /// What is known before a model is asked.
 struct Prepared {
     question: String,
-    analysis: QueryAnalysis,
     conversation: Conversation,
     known: Known,
     context: Context,
@@ -180,7 +184,8 @@ impl Turn {
         let now = ask.now.unwrap_or_else(|| rooms.clock.now());
         let thread_id = ask.thread.clone().unwrap_or_else(new_id);
         let trace = Trace::new(new_id(), thread_id, now);
-        Ok(Self { rooms, scope, ask, policies, arms, fault: None, streaming, started, now, trace })
+        let (read, seen) = (OnceLock::new(), OnceLock::new());
+        Ok(Self { rooms, scope, ask, policies, arms, read, seen, fault: None, streaming, started, now, trace })
     }
 
     /// The stream of this turn; nothing happens before it is polled.
@@ -207,6 +212,12 @@ impl Turn {
         if self.rooms.thinking {
             out.emit(Event::Thinking { content }).await;
         }
+    }
+
+    /// What `question` is, found out when somebody first asks: of a model alone that is nobody.
+    fn understand(&mut self, question: &str) -> &QueryAnalysis {
+        let (now, zone) = (self.now, &self.rooms.time_zone);
+        self.trace.analysis.get_or_insert_with(|| query::analyse(question, now, zone))
     }
 
     /// Ends the span `name` that began at `from`.
@@ -237,9 +248,9 @@ async fn run(mut turn: Turn, out: stream::Emitter, kept: Arc<OnceLock<Arc<Trace>
 
 async fn corridor(turn: &mut Turn, out: &stream::Emitter) -> Result<Answered> {
     let conversation = read_thread(turn).await?;
-    let (question, analysis) = analyse(turn, &conversation.history);
+    let question = read(turn, &conversation.history);
     let known = recall(turn, out, &question, &conversation.history).await;
-    let mut prepared = plan::prepare(turn, question, analysis, conversation, known).await?;
+    let mut prepared = plan::prepare(turn, question, conversation, known).await?;
     let fleet = turn.rooms.fleet();
     let outcome = match plan::plan(turn, &mut prepared, &fleet).await? {
         Choice::Models(plan, request) => {
@@ -256,8 +267,8 @@ async fn corridor(turn: &mut Turn, out: &stream::Emitter) -> Result<Answered> {
     save::save(turn, prepared, outcome).await
 }
 
-/// analyse: the question with its references resolved, and what it is.
-fn analyse(turn: &mut Turn, history: &[ThreadMessage]) -> (String, QueryAnalysis) {
+/// analyse: the question with its references resolved, and what it is, where memory is asked.
+fn read(turn: &mut Turn, history: &[ThreadMessage]) -> String {
     let from = turn.elapsed();
     let asked = turn.ask.message.text();
     let messages: Vec<Message> = history.iter().map(|m| m.message.clone()).collect();
@@ -268,11 +279,12 @@ fn analyse(turn: &mut Turn, history: &[ThreadMessage]) -> (String, QueryAnalysis
         }
         Rewrite::Unchanged | Rewrite::Ambiguous { .. } => asked,
     };
-    let analysis = query::analyse(&question, turn.now, &turn.rooms.time_zone);
     turn.trace.question.clone_from(&question);
-    turn.trace.analysis = Some(analysis.clone());
+    if turn.ask.recall {
+        turn.understand(&question);
+    }
     turn.span("query_analysis", from);
-    (question, analysis)
+    question
 }
 
 /// recall: what memory has on the question. A failure here is a warning, not the end.
@@ -376,9 +388,9 @@ impl Rooms {
         let mut turn = Turn::new(self.clone(), scope.clone(), ask, false)?;
         let out = stream::Emitter::discard();
         let conversation = read_thread(&mut turn).await?;
-        let (question, analysis) = analyse(&mut turn, &conversation.history);
+        let question = read(&mut turn, &conversation.history);
         let known = recall(&mut turn, &out, &question, &conversation.history).await;
-        let mut prepared = plan::prepare(&mut turn, question, analysis, conversation, known).await?;
+        let mut prepared = plan::prepare(&mut turn, question, conversation, known).await?;
         plan::route(&mut turn, &mut prepared, &self.fleet()).await.map(|(plan, _)| plan)
     }
 }

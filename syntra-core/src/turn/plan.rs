@@ -8,8 +8,7 @@ use crate::chat::{Message, Request};
 use crate::context::{self, Budget, Context, ContextInput};
 use crate::error::{ErrorKind, Result};
 use crate::exec::AttemptRecord;
-use crate::query::QueryAnalysis;
-use crate::router::{self, Fleet, Plan, Planned, RouteQuery, Target};
+use crate::router::{self, Fleet, IntentGuess, Plan, Planned, RouteQuery, Target};
 use crate::thread::ThreadMessage;
 
 /// Who answers.
@@ -27,7 +26,6 @@ pub(super) const NONE_ANSWERS: &str = "No model could be reached";
 pub(super) async fn prepare(
     turn: &mut Turn,
     question: String,
-    analysis: QueryAnalysis,
     conversation: Conversation,
     known: Known,
 ) -> Result<Prepared> {
@@ -37,7 +35,7 @@ pub(super) async fn prepare(
     let target = likely(turn, &query, guess).await;
     let window = target.as_ref().and_then(|target| window_of(turn, target, &query));
     let model = target.map(|target| target.model).unwrap_or_default();
-    let mut prepared = Prepared { question, analysis, conversation, known, context: Context::default(), model };
+    let mut prepared = Prepared { question, conversation, known, context: Context::default(), model };
     prepared.context = match build(turn, &prepared, window).await {
         // What has to be there is too much for that model; another may have a larger window.
         Err(error) if error.kind() == ErrorKind::ContextTooLong && window.is_some() && turn.ask.model.is_none() => {
@@ -210,9 +208,18 @@ pub(super) async fn again(
     Some((Plan::new(order, plan.candidates.clone(), plan.intent, plan.confidence), request))
 }
 
+/// What is asked for. It is asked several times in a turn, of the same question and conversation.
+fn guessed(turn: &Turn, has_image: bool, question: &str, history: &[ThreadMessage]) -> IntentGuess {
+    let of = if has_image { &turn.seen } else { &turn.read };
+    let guess = || {
+        let before: Vec<Message> = history.iter().map(|m| m.message.clone()).collect();
+        router::classify(question, has_image, &before)
+    };
+    of.get_or_init(guess).clone()
+}
+
 fn route_query(turn: &Turn, request: &Request, question: &str, history: &[ThreadMessage]) -> RouteQuery {
-    let before: Vec<Message> = history.iter().map(|m| m.message.clone()).collect();
-    let guess = router::classify(question, request.has_image(), &before);
+    let guess = guessed(turn, request.has_image(), question, history);
     let mut query = RouteQuery::new(question, guess.intent);
     query.confidence = guess.confidence;
     query.needs = router::needs_of(request, guess.intent);

@@ -51,6 +51,9 @@ pub(super) async fn save(turn: &mut Turn, prepared: Prepared, outcome: Outcome) 
 async fn append(turn: &Turn, answered: &Answered, answer: Message) -> Result<Vec<ThreadMessage>> {
     if let Some(history) = &turn.ask.history {
         // The caller keeps the conversation; what was said may be remembered all the same.
+        if !turn.ask.remember {
+            return Ok(Vec::new());
+        }
         let place = history.len() as u64;
         let one = |id, place, message| ThreadMessage { id, place, message, created_at: turn.now, metadata: Map::new() };
         let question = one(super::new_id(), place, turn.ask.message.clone());

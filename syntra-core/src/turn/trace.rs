@@ -27,7 +27,7 @@ pub struct Trace {
     pub thread_id: String,
     /// When the question came.
     pub started_at: Timestamp,
-    /// What was understood of the question.
+    /// What was understood of the question; `None` where it went to a model alone, without memory.
     pub analysis: Option<QueryAnalysis>,
     /// The question as it was searched for, where that differs from what was asked.
     pub rewritten: Option<String>,

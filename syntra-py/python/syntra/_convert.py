@@ -36,6 +36,11 @@ def format_time(time: datetime) -> str:
     return time.astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
 
 
+def converter(cls: type[T]) -> Callable[[Any], T]:
+    """What makes ``cls`` of what ``json.loads`` gives."""
+    return _converter(cls)
+
+
 def decode(cls: type[T], data: Any) -> T:
     """``data`` (what ``json.loads`` gives) as ``cls``."""
     return typing.cast(T, _converter(cls)(data))
@@ -43,19 +48,20 @@ def decode(cls: type[T], data: Any) -> T:
 
 def encode(value: Any) -> Any:
     """``value`` as what ``json.dumps`` takes: dataclasses without their ``None`` fields, times as text, bytes in base64."""
-    if value is None or (isinstance(value, (str, int, float, bool)) and not isinstance(value, Enum)):
+    kind: Any = value.__class__
+    if kind in _AS_IS:
+        return value
+    encoder = _ENCODERS.get(kind)
+    if encoder is not None:
+        return encoder(value)
+    if isinstance(value, (str, int, float)) and not isinstance(value, Enum):
         return typing.cast(Any, value)
     own: Any = getattr(typing.cast(Any, value), "_to_json", None)
     if own is not None:
         return own()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        tag = getattr(type(value), "type", None)
-        out: dict[str, Any] = {"type": tag} if isinstance(tag, str) else {}
-        for field in dataclasses.fields(value):
-            item = getattr(value, field.name)
-            if item is not None:
-                out[field.name] = encode(item)
-        return out
+        encoder = _ENCODERS[kind] = _encoder(kind)
+        return encoder(value)
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, date):
@@ -75,6 +81,26 @@ def encode(value: Any) -> Any:
     if as_list is not None:  # numpy arrays and scalars
         return as_list()
     raise TypeError(f"cannot be given to syntra: {type(value).__name__}")
+
+
+_AS_IS: frozenset[Any] = frozenset((str, int, float, bool, type(None)))
+#: By dataclass; those of the package, and the few that a host may make of its own.
+_ENCODERS: dict[Any, Converter] = {}
+
+
+def _encoder(kind: Any) -> Converter:
+    tag = getattr(kind, "type", None)
+    names = tuple(field.name for field in dataclasses.fields(kind))
+
+    def encoded(value: Any) -> dict[str, Any]:
+        out: dict[str, Any] = {"type": tag} if isinstance(tag, str) else {}
+        for name in names:
+            item = getattr(value, name)
+            if item is not None:
+                out[name] = encode(item)
+        return out
+
+    return encoded
 
 
 _CONVERTERS: dict[Any, Converter] = {}
@@ -107,7 +133,7 @@ def _make(hint: Any) -> Converter:
         return lambda data: by_type[data["type"]](data)
     if origin in (list, Sequence):
         item = _converter(args[0])
-        return lambda data: [item(d) for d in data]
+        return lambda data: [item(d) for d in data] if data else []
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
         item = _converter(args[0])
         return lambda data: tuple(item(d) for d in data)
@@ -125,6 +151,8 @@ def _make(hint: Any) -> Converter:
 
 
 def _word(data: Any) -> Any:
+    if data.__class__ is str:
+        return data
     return typing.cast("dict[str, Any]", data).get("other", data) if isinstance(data, dict) else data
 
 
@@ -134,15 +162,33 @@ def _pairs(data: Any) -> Any:
 
 
 def _dataclass(cls: Any) -> Converter:
+    """A function made for the class, as its ``__init__`` is: a stream's event is made in a microsecond that way."""
     hints = typing.get_type_hints(cls)
-    fields = {f.name: _converter(hints[f.name]) for f in dataclasses.fields(cls) if f.init}
+    names: dict[str, Any] = {"_cls": cls, "_word": _word, "_checked": _checked}
+    known, arguments = {"type"}, list[str]()
+    for field in dataclasses.fields(cls):
+        if not field.init:
+            continue
+        name, hint = field.name, hints[field.name]
+        known.add(name)
+        value = f"data[{name!r}]"
+        if hint not in (Any, bool, int):
+            names[f"_make_{name}"] = _converter(hint)
+            value = f"_make_{name}({value})"
+        if field.default is not dataclasses.MISSING:
+            names[f"_default_{name}"] = field.default
+            value = f"{value} if {name!r} in data else _default_{name}"
+        elif field.default_factory is not dataclasses.MISSING:
+            names[f"_new_{name}"] = field.default_factory
+            value = f"{value} if {name!r} in data else _new_{name}()"
+        arguments.append(f"{name}={value}")
+    names["_known"] = known
+    # A trace that nobody has looked at is no dict.
+    lines = ["def convert(data):", " if data.__class__ is not dict:", "  return data", " _checked(_cls, data, _known)"]
+    exec("\n".join([*lines, f" return _cls({', '.join(arguments)})"]), names)
+    return typing.cast(Converter, names["convert"])
 
-    def convert(given: Any) -> Any:
-        if not isinstance(given, dict):
-            return given  # a trace that nobody has looked at
-        data: Any = typing.cast(Any, given)
-        if STRICT and (unknown := data.keys() - fields.keys() - {"type"}):
-            raise TypeError(f"{cls.__name__} has no field {sorted(unknown)}")
-        return cls(**{name: fields[name](value) for name, value in data.items() if name in fields})
 
-    return convert
+def _checked(cls: Any, data: dict[str, Any], known: set[str]) -> None:
+    if STRICT and (unknown := data.keys() - known):
+        raise TypeError(f"{cls.__name__} has no field {sorted(unknown)}")

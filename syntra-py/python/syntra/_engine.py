@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import weakref
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any, TypeVar
@@ -11,7 +13,7 @@ from typing import Any, TypeVar
 from ._convert import encode
 from ._errors import Kept, from_json
 from ._host import ROOMS, Dispatcher
-from ._native import Engine, NativeError, Task
+from ._native import Engine, Inbox, LazyTrace, NativeError, Task
 from ._options import Settings
 from ._types import ProviderConfig
 from ._value import asyncio
@@ -28,27 +30,75 @@ def reraised(kept: Kept, call: Callable[..., T], *args: Any) -> T:
     raise error
 
 
-async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[..., Task], *args: Any) -> Any:
+#: Whether it went well, JSON, and the trace of a turn.
+_Ended = tuple[bool, Any, Any]
+
+
+class _Waiting:
+    """The calls of one event loop that somebody waits for, by number."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.futures: dict[int, asyncio.Future[_Ended]] = {}
+        self.number = itertools.count().__next__
+        self.inbox = Inbox()
+        try:
+            loop.add_reader(self.inbox.fileno(), self._take)
+        except (NotImplementedError, OSError, ValueError):  # the loops of Windows watch no pipes
+            self.inbox = Inbox(_bell(loop, self._take))
+
+    def _take(self) -> None:
+        futures = self.futures
+        for number, ok, payload, trace in self.inbox.take():
+            future = futures.pop(number, None)
+            if future is not None and not future.done():
+                future.set_result((ok, payload, trace))
+
+
+def _bell(loop: asyncio.AbstractEventLoop, take: Callable[[], None]) -> Callable[[], None]:
+    # The loop holds what waits for it, not the other way round.
+    known = weakref.ref(loop)
+
+    def ring() -> None:
+        if (open := known()) is not None:
+            with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits
+                open.call_soon_threadsafe(take)
+
+    return ring
+
+
+_WAITING: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = weakref.WeakKeyDictionary()
+
+
+def _open(loop: asyncio.AbstractEventLoop) -> _Waiting:
+    # A call that was given up with its loop holds it.
+    for known in [known for known in list(_WAITING) if known.is_closed()]:
+        _WAITING.pop(known, None)
+    waiting = _WAITING[loop] = _Waiting(loop)
+    return waiting
+
+
+async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[..., Task], *args: Any) -> tuple[Any, LazyTrace | None]:
     """Starts a call and waits for it: JSON, and the trace of a turn. Cancelling the wait cancels the call."""
-    future: asyncio.Future[tuple[bool, Any, Any]] = loop.create_future()
-
-    def resolve(ok: bool, payload: Any, trace: Any) -> None:
-        if not future.done():
-            future.set_result((ok, payload, trace))
-
-    def done(ok: bool, payload: Any, trace: Any) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed: nobody waits
-            loop.call_soon_threadsafe(resolve, ok, payload, trace)
-
-    task = reraised(kept, start, *args, done)
+    waiting = _WAITING.get(loop) or _open(loop)
+    number = waiting.number()
     try:
-        ok, payload, trace = await future
-    except asyncio.CancelledError:
-        task.cancel()
-        raise
-    if not ok:
-        raise from_json(payload, kept)
-    return payload, trace
+        task = start(waiting.inbox, number, *args)
+    except NativeError as native:
+        failed = native.args[0]
+    else:
+        # Its end comes when this loop turns again, at the earliest.
+        future: asyncio.Future[_Ended] = loop.create_future()
+        waiting.futures[number] = future
+        try:
+            ok, payload, trace = await future
+        except BaseException:
+            waiting.futures.pop(number, None)
+            task.cancel()
+            raise
+        if ok:
+            return payload, trace
+        failed = payload
+    raise from_json(failed, kept)
 
 
 def parsed(crossing: tuple[Any, Any]) -> Any:

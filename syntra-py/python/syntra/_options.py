@@ -200,39 +200,62 @@ _PLAIN = frozenset(
 
 def ask_params(scope: Scope, question: Question, options: Mapping[str, Any]) -> str:
     """The question and its options, as the engine takes them."""
-    ask: dict[str, Any] = {}
-    message = Message.user(question) if isinstance(question, str) else question
-    parts = [p for p in message.parts if getattr(p, "text", None) != ""]
-    role = message.role
+    ask = list[str]()
+    role, name_of_speaker, parts = "user", None, list[Any]()
+    if not isinstance(question, str):
+        role, name_of_speaker = question.role, question.name
+        parts = [p for p in question.parts if getattr(p, "text", None) != ""]
+    elif question:
+        parts = [Text(question)]
     for name, value in options.items():
         if name in _PLAIN:
             if value is not None:
-                ask[name] = encode(value)
+                ask.append(f'"{name}":{_json(value)}')
         elif name in ("images", "documents"):
             parts.extend(value)
         elif name == "tool_results":
             parts.extend(value)
             role = "tool" if value else role
         elif name in ("tools", "stop", "extra"):
-            ask[name] = encode(value)
+            ask.append(f'"{name}":{_json(value)}')
         elif name == "tool_choice":
             if value is not None:
-                ask[name] = value if value in ("auto", "none", "required") else {"named": value}
+                choice = value if value in ("auto", "none", "required") else {"named": value}
+                ask.append(f'"tool_choice":{_json(choice)}')
         elif name == "json_schema":
             if value is not None:
-                schema_name = options.get("json_schema_name", "answer")
-                ask["output"] = {"json_schema": {"name": schema_name, "schema": encode(value)}}
+                schema = {"name": options.get("json_schema_name", "answer"), "schema": encode(value)}
+                ask.append(f'"output":{_json({"json_schema": schema})}')
         elif name == "json":
             if value and options.get("json_schema") is None:
-                ask["output"] = "json"
+                ask.append('"output":"json"')
         elif name == "max_cost_usd":
             if value is not None:
-                ask["max_cost"] = round(value * 1e9)
+                ask.append(f'"max_cost":{round(value * 1e9)}')
         elif name != "json_schema_name":
             known = ", ".join(sorted(AskOptions.__annotations__))
             raise TypeError(f"unknown option {name!r}; there are {known}")
-    ask["message"] = encode(Message(role, parts, message.name))
-    return json.dumps({"scope": encode(scope), "ask": ask})
+    said = ",".join([f'{{"type":"text","text":{_quoted(p.text)}}}' if isinstance(p, Text) else _json(p) for p in parts])
+    speaker = "" if name_of_speaker is None else f',"name":{_quoted(name_of_speaker)}'
+    ask.append(f'"message":{{"role":{_quoted(role)},"parts":[{said}]{speaker}}}')
+    return f'{{"scope":{_json(scope)},"ask":{{{",".join(ask)}}}}}'
+
+
+_quoted = json.encoder.encode_basestring_ascii
+
+
+def _json(value: Any) -> str:
+    """``value`` as JSON. Piece by piece that takes a third of what it does by way of a tree of dictionaries."""
+    kind: Any = value.__class__
+    if kind is bool:
+        return "true" if value else "false"
+    if kind is str:
+        return _quoted(value)
+    if kind is Scope:
+        return f'{{"org":{_quoted(value.org)},"user":{_quoted(value.user)}}}'
+    if kind is list and not value:
+        return "[]"
+    return json.dumps(encode(value))
 
 
 def params(scope: Scope | None = None, /, **named: Any) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
-from ._convert import decode
+from ._convert import converter
 from ._engine import awaited, reraised
 from ._errors import from_dict
 from ._host import Dispatcher
@@ -18,7 +19,10 @@ from ._value import asyncio
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-_EVENT = cast("type[Any]", Event)
+
+@cache
+def _maker() -> Callable[[dict[str, Any]], Event]:
+    return converter(cast("type[Any]", Event))
 
 
 class _Events:
@@ -42,7 +46,7 @@ class _Events:
         if data["type"] == "error":
             self._ended = True
             raise from_dict(data, self._kept)
-        event = cast(Event, decode(_EVENT, data))
+        event = _maker()(data)
         if isinstance(event, DoneEvent):
             self.done = event
         return event

@@ -1,0 +1,145 @@
+//! What calls of one event loop came to, carried into it together.
+//!
+//! A runtime thread that took the GIL for each result would stop for as long as Python runs, and every result would wake the loop once more.
+//! So a result is put into a box, the first of them wakes the loop by a byte in a pipe, and the loop, which has the GIL anyway, takes all
+//! that are there.
+
+use crate::deliver::deliver;
+use crate::engine::LazyTrace;
+use crate::rt;
+use pyo3::prelude::*;
+use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use syntra_core::bridge;
+use syntra_core::{Error, ErrorKind, Trace};
+
+/// What a call came to: its number, whether it went well, JSON, and the trace of a turn.
+type Ended = (u64, bool, Option<String>, Option<Arc<Trace>>);
+
+/// How the event loop is told.
+#[derive(Debug)]
+enum Bell {
+    /// By a byte in this pipe, which the loop watches.
+    Pipe(PipeReader, PipeWriter),
+    /// By calling this, on a thread of its own: the loop of Windows watches no pipes.
+    Call(Py<PyAny>),
+}
+
+#[derive(Debug)]
+struct Inner {
+    ended: Mutex<Vec<Ended>>,
+    bell: Bell,
+    /// The process it was made in.
+    generation: u64,
+}
+
+/// Bounded by what is under way: each entry is the end of one call that Python holds a future of.
+#[pyclass(frozen, module = "syntra._native")]
+#[derive(Clone, Debug)]
+pub(crate) struct Inbox(Arc<Inner>);
+
+impl Inner {
+    fn ended(&self) -> MutexGuard<'_, Vec<Ended>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[pymethods]
+impl Inbox {
+    /// A box that rings by a pipe, or by calling `ring` where one is given, which must not block.
+    #[new]
+    #[pyo3(signature = (ring=None))]
+    fn new(ring: Option<Py<PyAny>>) -> PyResult<Self> {
+        let bell = match ring {
+            Some(ring) => Bell::Call(ring),
+            None => {
+                let (reader, writer) = std::io::pipe()?;
+                Bell::Pipe(reader, writer)
+            }
+        };
+        Ok(Self(Arc::new(Inner { ended: Mutex::default(), bell, generation: rt::generation() })))
+    }
+
+    /// What to watch: it can be read from when there is something to take. -1 where there is no pipe.
+    fn fileno(&self) -> i64 {
+        match &self.0.bell {
+            #[cfg(unix)]
+            Bell::Pipe(reader, _) => std::os::fd::AsRawFd::as_raw_fd(reader).into(),
+            _ => -1,
+        }
+    }
+
+    /// What calls came to since it was last asked: `(number, ok, payload, trace)` each.
+    fn take(&self) -> Vec<(u64, bool, Option<String>, Option<LazyTrace>)> {
+        // The child of a fork has the parent's pipe, whose bytes are the parent's.
+        if self.0.generation != rt::generation() || self.0.ended().is_empty() {
+            return Vec::new();
+        }
+        if let Bell::Pipe(reader, _) = &self.0.bell {
+            // There is one byte for all that are there, written already or about to be.
+            let _ = { reader }.read(&mut [0]);
+        }
+        let all = std::mem::take(&mut *self.0.ended());
+        all.into_iter().map(|(number, ok, payload, trace)| (number, ok, payload, trace.map(LazyTrace::new))).collect()
+    }
+}
+
+impl Inbox {
+    fn put(&self, ended: Ended) {
+        let first = {
+            let mut all = self.0.ended();
+            all.push(ended);
+            all.len() == 1
+        };
+        if !first {
+            return;
+        }
+        match &self.0.bell {
+            // It cannot fail: both ends are ours, and there is room for the only byte.
+            Bell::Pipe(_, writer) => drop({ writer }.write(&[0])),
+            Bell::Call(_) => {
+                let inner = self.0.clone();
+                deliver(move |py| {
+                    if let Bell::Call(ring) = &inner.bell
+                        && let Err(error) = ring.call0(py)
+                    {
+                        error.write_unraisable(py, None);
+                    }
+                });
+            }
+        }
+    }
+
+    /// A place for the end of the call `number`.
+    pub(crate) fn place(&self, number: u64) -> Place {
+        Place { inbox: Some(self.clone()), number }
+    }
+}
+
+/// Where a call's end goes. Dropped without one (a panic, the end of the runtime) it says so, or somebody would wait for ever.
+#[derive(Debug)]
+pub(crate) struct Place {
+    inbox: Option<Inbox>,
+    number: u64,
+}
+
+impl Place {
+    /// The end.
+    pub(crate) fn end(mut self, result: Result<(Option<String>, Option<Arc<Trace>>), Error>) {
+        self.put(result);
+    }
+
+    fn put(&mut self, result: Result<(Option<String>, Option<Arc<Trace>>), Error>) {
+        let Some(inbox) = self.inbox.take() else { return };
+        inbox.put(match result {
+            Ok((payload, trace)) => (self.number, true, payload, trace),
+            Err(error) => (self.number, false, Some(bridge::error_json(&error).to_string()), None),
+        });
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.put(Err(Error::new(ErrorKind::Cancelled, "the call was dropped before its end")));
+    }
+}
