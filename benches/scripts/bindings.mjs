@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 // What a call costs from Node, with routing, pacing and accounting on: CPU of this process (user and system, all of its threads) a call and a
-// stream event, and what importing takes.
+// stream event, and what importing takes. Where the package `openai` is installed in the folder that this is run from, or in one above it, it takes
+// turns with ours against the same server.
 //
 //     cargo build --release -p syntra-benches --bin overhead
 //     (cd syntra-node && npm install && npm run build)
@@ -37,7 +38,7 @@ const syntra = await Syntra.open({
 })
 const bare = { recall: false, remember: false, history: [] }
 const question = (n) => `Where is Lisbon, and what is it known for? ${n}`
-const layers = {
+const layers = { syntra: {
   async call(n) {
     const answer = await syntra.ask(me, question(n), bare)
     if (answer.usage.outputTokens !== 60 || answer.degraded) throw new Error('not the answer')
@@ -47,6 +48,33 @@ const layers = {
     for await (const event of syntra.stream(me, question(n), bare)) if (event.type === 'text') texts++
     if (texts !== events) throw new Error(`${texts} events`)
   },
+} }
+const openai = rival()
+if (openai !== undefined) layers.openai = openai
+
+/** A client that does nothing but call, without routing, pacing or accounting. */
+function rival() {
+  const here = createRequire(join(process.cwd(), 'index.js'))
+  let OpenAI
+  try {
+    OpenAI = here('openai').OpenAI
+  } catch {
+    return undefined
+  }
+  const client = new OpenAI({ apiKey: 'sk-x', baseURL: baseUrl })
+  const request = (n) => ({ model: 'gpt-4o-mini', messages: [{ role: 'user', content: question(n) }] })
+  return {
+    async call(n) {
+      const answer = await client.chat.completions.create(request(n))
+      if (answer.usage.completion_tokens !== 60) throw new Error('not the answer')
+    },
+    async stream(n) {
+      let texts = 0
+      const stream = await client.chat.completions.create({ ...request(n), stream: true, stream_options: { include_usage: true } })
+      for await (const chunk of stream) if (chunk.choices[0]?.delta.content) texts++
+      if (texts !== events) throw new Error(`${texts} events`)
+    },
+  }
 }
 
 async function run(call, count, atOnce) {
@@ -61,17 +89,24 @@ async function run(call, count, atOnce) {
 const taken = {}
 for (let round = 0; round <= rounds; round++) {
   for (const [what, atOnce] of [['call', 1], ['call', 100], ['stream', 1], ['stream', 100]]) {
-    const used = await run(layers[what], what === 'stream' ? Math.max(calls / 4, 20) : calls, atOnce)
-    if (round > 0) (taken[`${what} x${atOnce}`] ??= []).push(used) // the first warms up
+    const both = Object.entries(layers)
+    for (const [name, own] of round % 2 === 0 ? both : both.reverse()) {
+      const used = await run(own[what], what === 'stream' ? Math.max(calls / 4, 20) : calls, atOnce)
+      if (round > 0) ((taken[`${what} x${atOnce}`] ??= {})[name] ??= []).push(used) // the first warms up
+    }
   }
 }
 syntra.close()
 server.stdin.end()
 
 const figures = {}
-for (const [name, used] of Object.entries(taken)) {
-  figures[name] = { us: rounded(median(used)) }
-  if (name.startsWith('stream')) figures[name].usPerEvent = rounded(median(used) / events)
+for (const [what, used] of Object.entries(taken)) {
+  const row = (figures[what] = {})
+  for (const [name, us] of Object.entries(used)) {
+    row[name] = rounded(median(us))
+    if (what.startsWith('stream')) row[`${name} per event`] = rounded(median(us) / events)
+  }
+  if (row.openai !== undefined) row.ratio = rounded(row.syntra / row.openai)
 }
 const code = `const held = process.memoryUsage.rss(), used = process.cpuUsage(), begun = performance.now(); require(${JSON.stringify(entry)});
   require(${JSON.stringify(join(root, 'syntra-node', 'dist', 'native.js'))}).native(); const after = process.cpuUsage(used);

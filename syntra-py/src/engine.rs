@@ -2,14 +2,16 @@
 
 use crate::host::PyHost;
 use crate::inbox::{Inbox, Place};
+use crate::outcome::{Outcome, row};
 use crate::rt;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, RwLock};
-use syntra_core::bridge::{self, Bridged, Host, Reader, Reply};
+use syntra_core::bridge::{self, Bridged, Host, Reader};
 use syntra_core::{Error, ErrorKind, Trace};
 use tokio::task::AbortHandle;
 
@@ -105,17 +107,10 @@ impl LazyTrace {
     }
 }
 
-/// What crosses: JSON, and the trace of a turn.
-type Crossing = (Option<String>, Option<Arc<Trace>>);
-
-fn crossing(reply: Reply) -> Crossing {
-    (Some(reply.json), reply.trace)
-}
-
 /// Runs `future` and puts what it comes to into its place.
 fn start<F>(future: F, place: Place) -> PyResult<Task>
 where
-    F: Future<Output = Result<Crossing, Error>> + Send + 'static,
+    F: Future<Output = Result<Outcome, Error>> + Send + 'static,
 {
     let task = rt::handle()?.spawn(async move { place.end(future.await) });
     Ok(Task { abort: task.abort_handle() })
@@ -133,11 +128,10 @@ impl Engine {
         Ok(Self { config, dispatch, inner: RwLock::new(Some((generation, syntra))) })
     }
 
-    /// Calls `method` with `params` (JSON) and waits for the reply: JSON, and the trace of a turn.
-    fn call(&self, py: Python<'_>, method: &str, params: &str) -> PyResult<(String, Option<LazyTrace>)> {
+    /// Calls `method` with `params` (JSON) and waits for the reply, JSON.
+    fn call(&self, py: Python<'_>, method: &str, params: &str) -> PyResult<String> {
         let syntra = self.syntra(py)?;
-        let reply = rt::block_on(py, bridge::reply(&syntra, method, params))?.map_err(|e| raise(&e))?;
-        Ok((reply.json, reply.trace.map(LazyTrace::new)))
+        rt::block_on(py, bridge::call(&syntra, method, params))?.map_err(|e| raise(&e))
     }
 
     /// Calls `method` with `params` and returns at once; the end goes into `inbox`, as that of the call `number`.
@@ -151,7 +145,20 @@ impl Engine {
     ) -> PyResult<Task> {
         let syntra = self.syntra(py)?;
         let place = inbox.get().place(number);
-        start(async move { bridge::reply(&syntra, &method, &params).await.map(crossing) }, place)
+        start(async move { Ok(Outcome::Json(Some(bridge::call(&syntra, &method, &params).await?))) }, place)
+    }
+
+    /// As `call` of `ask`, with the fields of the answer in order.
+    fn ask<'py>(&self, py: Python<'py>, params: &str) -> PyResult<Bound<'py, PyTuple>> {
+        let syntra = self.syntra(py)?;
+        row(py, rt::block_on(py, bridge::answer(&syntra, params))?.map_err(|e| raise(&e))?)
+    }
+
+    /// As `start` of `ask`, with the fields of the answer in order.
+    fn start_ask(&self, py: Python<'_>, inbox: &Bound<'_, Inbox>, number: u64, params: String) -> PyResult<Task> {
+        let syntra = self.syntra(py)?;
+        let place = inbox.get().place(number);
+        start(async move { Ok(Outcome::Answer(Box::new(bridge::answer(&syntra, &params).await?))) }, place)
     }
 
     /// A stream of the turn that `params` describes; it begins with the first read.
@@ -212,7 +219,7 @@ impl Stream {
     /// As `next`, with the batch put into `inbox` as the end of the call `number`.
     fn start_next(&self, inbox: &Bound<'_, Inbox>, number: u64) -> PyResult<Task> {
         let reader = self.reader()?;
-        start(async move { reader.next().await.map(|batch| (batch, None)) }, inbox.get().place(number))
+        start(async move { reader.next().await.map(Outcome::Json) }, inbox.get().place(number))
     }
 
     /// Cancels the turn, if it has not ended.

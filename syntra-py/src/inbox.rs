@@ -5,16 +5,15 @@
 //! that are there.
 
 use crate::deliver::deliver;
-use crate::engine::LazyTrace;
+use crate::outcome::Outcome;
 use crate::rt;
 use pyo3::prelude::*;
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use syntra_core::bridge;
-use syntra_core::{Error, ErrorKind, Trace};
+use syntra_core::{Error, ErrorKind};
 
-/// What a call came to: its number, whether it went well, JSON, and the trace of a turn.
-type Ended = (u64, bool, Option<String>, Option<Arc<Trace>>);
+/// What a call came to, with its number.
+type Ended = (u64, Outcome);
 
 /// How the event loop is told.
 #[derive(Debug)]
@@ -69,18 +68,19 @@ impl Inbox {
         }
     }
 
-    /// What calls came to since it was last asked: `(number, ok, payload, trace)` each.
-    fn take(&self) -> Vec<(u64, bool, Option<String>, Option<LazyTrace>)> {
+    /// What calls came to since it was last asked: `(number, ok, value)` each.
+    fn take<'py>(&self, py: Python<'py>) -> PyResult<Vec<(u64, bool, Bound<'py, PyAny>)>> {
         // The child of a fork has the parent's pipe, whose bytes are the parent's.
         if self.0.generation != rt::generation() || self.0.ended().is_empty() {
-            return Vec::new();
+            return Ok(Vec::new());
         }
         if let Bell::Pipe(reader, _) = &self.0.bell {
             // There is one byte for all that are there, written already or about to be.
             let _ = { reader }.read(&mut [0]);
         }
         let all = std::mem::take(&mut *self.0.ended());
-        all.into_iter().map(|(number, ok, payload, trace)| (number, ok, payload, trace.map(LazyTrace::new))).collect()
+        let value = |(number, outcome): Ended| outcome.into_python(py).map(|(ok, value)| (number, ok, value));
+        all.into_iter().map(value).collect()
     }
 }
 
@@ -125,16 +125,13 @@ pub(crate) struct Place {
 
 impl Place {
     /// The end.
-    pub(crate) fn end(mut self, result: Result<(Option<String>, Option<Arc<Trace>>), Error>) {
+    pub(crate) fn end(mut self, result: Result<Outcome, Error>) {
         self.put(result);
     }
 
-    fn put(&mut self, result: Result<(Option<String>, Option<Arc<Trace>>), Error>) {
+    fn put(&mut self, result: Result<Outcome, Error>) {
         let Some(inbox) = self.inbox.take() else { return };
-        inbox.put(match result {
-            Ok((payload, trace)) => (self.number, true, payload, trace),
-            Err(error) => (self.number, false, Some(bridge::error_json(&error).to_string()), None),
-        });
+        inbox.put((self.number, result.unwrap_or_else(|error| Outcome::failed(&error))));
     }
 }
 

@@ -5,6 +5,7 @@ mod deliver;
 mod engine;
 mod host;
 mod inbox;
+mod outcome;
 mod rt;
 
 /// A call allocates some hundreds of times, and the allocator of the C library takes twice as long over it.

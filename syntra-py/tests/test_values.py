@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import json
 import pickle
 import subprocess
 import sys
@@ -13,6 +14,8 @@ import pytest
 
 import syntra
 from syntra import Image, Message, Scope, Text, ToolCall, ToolCallEvent, Usage
+from syntra._convert import decode
+from syntra._options import ask_params
 
 
 def classes() -> list[Any]:
@@ -76,3 +79,30 @@ def test_importing_takes_little() -> None:
     """
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_an_answer_crosses_as_its_json_says() -> None:
+    class Own:
+        name, models = "mine", ["m1"]
+
+        def stream(self, request: syntra.Request) -> Any:
+            if request.messages[-1].text == "all":
+                yield syntra.ReasoningEvent("Let me see.")
+                yield syntra.ToolCallEvent("c1", "find", {"q": [1, None, "ü"]})
+                yield syntra.CitationEvent(url="https://example.com/a", title="A")
+                yield syntra.UsageEvent(input_tokens=10, output_tokens=5, cached_input_tokens=3)
+            yield "Said “so”.\n"
+            yield syntra.FinishEvent("pause" if request.messages[-1].text == "all" else "stop")
+
+    find = syntra.Tool("find")
+    with syntra.Syntra(providers=[Own()]) as client:
+        for question in ["all", "little"]:
+            params = ask_params(Scope.local(), question, {"tools": [find], "recall": False, "remember": False})
+            there = decode(syntra.Answer, json.loads(client._engine.call("ask", params)))
+            here = client.ask(Scope.local(), question, tools=[find], recall=False, remember=False)
+            own = {"message_id", "thread_id", "turn_id", "elapsed_ms", "first_token_ms", "trace"}
+            for f in dataclasses.fields(here):
+                name, one, two = f.name, getattr(here, f.name), getattr(there, f.name)
+                assert type(one) is type(two) and (name in own or one == two), name
+            assert here.trace.turn_id == here.turn_id and here.message.text == here.text == "Said “so”.\n"
+            assert bool(here.tool_calls) == bool(here.citations) == bool(here.reasoning) == (question == "all")

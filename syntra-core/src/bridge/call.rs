@@ -249,11 +249,19 @@ pub fn trace_json(trace: &Trace) -> Result<String> {
     Ok(explained(trace)?.to_string())
 }
 
-/// The answer as JSON without its trace, and its trace.
-async fn answered(bridged: &Bridged, params: &str) -> Result<(String, Arc<Trace>)> {
+/// As [`call`] of `ask`, with the answer as it is, for a binding that makes objects of its own of it: reading JSON takes longer.
+///
+/// # Errors
+/// As [`call`].
+pub async fn answer(bridged: &Bridged, params: &str) -> Result<crate::Answer> {
     bridged.tick().await?;
     let (scope, ask) = read::<AskParams>("ask", params)?.into_parts();
-    let answer = bridged.syntra.ask(&scope, ask).await?;
+    bridged.syntra.ask(&scope, ask).await
+}
+
+/// The answer as JSON without its trace, and its trace.
+async fn answered(bridged: &Bridged, params: &str) -> Result<(String, Arc<Trace>)> {
+    let answer = answer(bridged, params).await?;
     let words = Answer {
         text: &answer.text,
         reasoning: &answer.reasoning,

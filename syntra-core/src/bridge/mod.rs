@@ -13,7 +13,7 @@ mod reader;
 mod words;
 
 pub use batch::{Batches, event_json};
-pub use call::{METHODS, Reply, call, reply, stream, trace_json};
+pub use call::{METHODS, Reply, answer, call, reply, stream, trace_json};
 pub use config::{Bridged, build};
 pub use host::{
     Host, HostClock, HostContextBuilder, HostEmbedder, HostFailure, HostMemoryStore, HostProvider, HostRanker,

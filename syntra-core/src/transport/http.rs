@@ -5,6 +5,7 @@ use crate::error::{Error, ErrorKind, Phase, Result};
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
+use std::collections::HashMap;
 use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -110,7 +111,12 @@ pub struct HttpClient {
     /// For servers on this machine, which no proxy can reach; the same where there is no proxy.
     direct: Arc<Lanes>,
     options: HttpOptions,
+    /// Addresses that were called, taken apart: there are few, and taking one apart costs as much as many a step of a call.
+    urls: Arc<Mutex<HashMap<String, url::Url>>>,
 }
+
+/// Addresses that are kept.
+const URLS: usize = 256;
 
 /// A whole answer.
 #[derive(Clone, Debug)]
@@ -182,12 +188,24 @@ impl HttpClient {
     pub fn with_options(options: HttpOptions) -> Result<Self> {
         let lanes = Arc::new(Lanes::new(options.clone(), false)?);
         let direct = if options.proxied() { Arc::new(Lanes::new(options.clone(), true)?) } else { lanes.clone() };
-        Ok(Self { lanes, direct, options })
+        Ok(Self { lanes, direct, options, urls: Arc::default() })
     }
 
     /// How the pool is set up.
     pub fn options(&self) -> &HttpOptions {
         &self.options
+    }
+
+    fn parsed(&self, url: &str) -> Result<url::Url> {
+        if let Some(known) = self.urls.lock().unwrap_or_else(PoisonError::into_inner).get(url) {
+            return Ok(known.clone());
+        }
+        let parsed = parse(url)?;
+        let mut urls = self.urls.lock().unwrap_or_else(PoisonError::into_inner);
+        if urls.len() < URLS {
+            urls.insert(url.to_owned(), parsed.clone());
+        }
+        Ok(parsed)
     }
 
     fn lanes(&self, url: &url::Url) -> &Lanes {
@@ -221,7 +239,7 @@ impl HttpClient {
     ) -> Result<HttpResponse> {
         let mut map = header_map(headers)?;
         map.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
-        let url = parse(url)?;
+        let url = self.parsed(url)?;
         let (client, place) = self.lanes(&url).take(url.scheme())?;
         self.send(client.post(url).headers(map).body(body), place, until, stage).await
     }

@@ -221,7 +221,7 @@ impl Turn {
     }
 
     /// Ends the span `name` that began at `from`.
-    fn span(&mut self, name: &str, from: Duration) {
+    fn span(&mut self, name: &'static str, from: Duration) {
         let elapsed = self.elapsed();
         self.trace.span(name, from, elapsed.saturating_sub(from));
     }
@@ -315,7 +315,7 @@ async fn recall(turn: &mut Turn, out: &stream::Emitter, question: &str, history:
     turn.span("retrieval", from);
     let mut at = from;
     for (name, elapsed) in &recall.spans {
-        turn.trace.span(&format!("retrieval.{name}"), at, *elapsed);
+        turn.trace.span(format!("retrieval.{name}"), at, *elapsed);
         at += *elapsed;
     }
     turn.trace.warnings.extend(

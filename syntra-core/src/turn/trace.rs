@@ -12,6 +12,7 @@ use crate::search::{Signal, Strategy};
 use crate::thread::ThreadSummary;
 use jiff::Timestamp;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -100,7 +101,7 @@ pub struct TracedMemory {
 pub struct Span {
     /// The phase: `setup`, `query_analysis`, `retrieval`, `retrieval.embed` and so on, `context_building`, `planning`,
     /// `llm`, `llm.first_token`, `save_response`.
-    pub name: String,
+    pub name: Cow<'static, str>,
     /// Microseconds from the beginning of the turn to that of the phase.
     pub start_us: u64,
     /// How long it took, in microseconds.
@@ -138,9 +139,9 @@ impl Trace {
         }
     }
 
-    pub(crate) fn span(&mut self, name: &str, start: Duration, elapsed: Duration) {
+    pub(crate) fn span(&mut self, name: impl Into<Cow<'static, str>>, start: Duration, elapsed: Duration) {
         let micros = |d: Duration| u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
-        self.spans.push(Span { name: name.to_owned(), start_us: micros(start), elapsed_us: micros(elapsed) });
+        self.spans.push(Span { name: name.into(), start_us: micros(start), elapsed_us: micros(elapsed) });
     }
 
     /// The time that the phase `name` took.

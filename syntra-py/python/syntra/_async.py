@@ -9,13 +9,14 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from ._convert import decode
-from ._engine import Base, awaited, parsed, reraised
+from ._engine import Base, awaited, reraised
 from ._options import (
     AskOptions,
     Item,
     MemoryOptions,
     Question,
     Settings,
+    answer,
     ask_params,
     id_list,
     memory_filter,
@@ -76,11 +77,13 @@ class AsyncSyntra(Base):
     async def _call(self, method: str, arguments: str) -> Any:
         loop = asyncio.get_running_loop()
         self._dispatcher.seen(loop)
-        return parsed(await awaited(loop, self._kept, self._engine.start, method, arguments))
+        return json.loads(await awaited(loop, self._kept, self._engine.start, method, arguments))
 
     async def ask(self, scope: Scope, question: Question = "", **options: Unpack[AskOptions]) -> Answer:
         """Asks and returns the whole answer."""
-        return decode(Answer, await self._call("ask", ask_params(scope, question, options)))
+        loop = asyncio.get_running_loop()
+        self._dispatcher.seen(loop)
+        return answer(await awaited(loop, self._kept, self._engine.start_ask, ask_params(scope, question, options)))
 
     def stream(self, scope: Scope, question: Question = "", **options: Unpack[AskOptions]) -> AsyncStream:
         """Asks and returns the answer as it comes. Nothing happens before the first event is asked for."""

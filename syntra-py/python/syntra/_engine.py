@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from ._convert import encode
 from ._errors import Kept, from_json
 from ._host import ROOMS, Dispatcher
-from ._native import Engine, Inbox, LazyTrace, NativeError, Task
+from ._native import Engine, Inbox, NativeError, Task
 from ._options import Settings
 from ._types import ProviderConfig
 from ._value import asyncio
@@ -30,8 +30,8 @@ def reraised(kept: Kept, call: Callable[..., T], *args: Any) -> T:
     raise error
 
 
-#: Whether it went well, JSON, and the trace of a turn.
-_Ended = tuple[bool, Any, Any]
+#: Whether it went well, and what it came to: JSON, or the fields of an answer.
+_Ended = tuple[bool, Any]
 
 
 class _Waiting:
@@ -48,10 +48,10 @@ class _Waiting:
 
     def _take(self) -> None:
         futures = self.futures
-        for number, ok, payload, trace in self.inbox.take():
+        for number, ok, value in self.inbox.take():
             future = futures.pop(number, None)
             if future is not None and not future.done():
-                future.set_result((ok, payload, trace))
+                future.set_result((ok, value))
 
 
 def _bell(loop: asyncio.AbstractEventLoop, take: Callable[[], None]) -> Callable[[], None]:
@@ -77,8 +77,8 @@ def _open(loop: asyncio.AbstractEventLoop) -> _Waiting:
     return waiting
 
 
-async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[..., Task], *args: Any) -> tuple[Any, LazyTrace | None]:
-    """Starts a call and waits for it: JSON, and the trace of a turn. Cancelling the wait cancels the call."""
+async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[..., Task], *args: Any) -> Any:
+    """Starts a call and waits for what it comes to. Cancelling the wait cancels the call."""
     waiting = _WAITING.get(loop) or _open(loop)
     number = waiting.number()
     try:
@@ -90,24 +90,15 @@ async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[.
         future: asyncio.Future[_Ended] = loop.create_future()
         waiting.futures[number] = future
         try:
-            ok, payload, trace = await future
+            ok, value = await future
         except BaseException:
             waiting.futures.pop(number, None)
             task.cancel()
             raise
         if ok:
-            return payload, trace
-        failed = payload
+            return value
+        failed = value
     raise from_json(failed, kept)
-
-
-def parsed(crossing: tuple[Any, Any]) -> Any:
-    """What a call answered; the trace of a turn is taken apart by who looks at it."""
-    payload, trace = crossing
-    result = json.loads(payload)
-    if trace is not None:
-        result["trace"] = trace
-    return result
 
 
 def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], dispatcher: Dispatcher, from_env: bool) -> str:

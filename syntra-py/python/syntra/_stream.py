@@ -100,8 +100,7 @@ class AsyncStream(_Events):
             loop = asyncio.get_running_loop()
             self._dispatcher.seen(loop)
             try:
-                batch, _ = await awaited(loop, self._kept, self._native.start_next)
-                self._take(batch)
+                self._take(await awaited(loop, self._kept, self._native.start_next))
             except asyncio.CancelledError:
                 self._close()
                 raise

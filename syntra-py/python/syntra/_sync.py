@@ -9,13 +9,14 @@ from os import PathLike, fspath
 from typing import TYPE_CHECKING, Any
 
 from ._convert import decode
-from ._engine import Base, parsed, reraised
+from ._engine import Base, reraised
 from ._options import (
     AskOptions,
     Item,
     MemoryOptions,
     Question,
     Settings,
+    answer,
     ask_params,
     id_list,
     memory_filter,
@@ -80,11 +81,11 @@ class Syntra(Base):
         return made
 
     def _call(self, method: str, arguments: str) -> Any:
-        return parsed(reraised(self._kept, self._engine.call, method, arguments))
+        return json.loads(reraised(self._kept, self._engine.call, method, arguments))
 
     def ask(self, scope: Scope, question: Question = "", **options: Unpack[AskOptions]) -> Answer:
         """Asks and returns the whole answer."""
-        return decode(Answer, self._call("ask", ask_params(scope, question, options)))
+        return answer(reraised(self._kept, self._engine.ask, ask_params(scope, question, options)))
 
     def stream(self, scope: Scope, question: Question = "", **options: Unpack[AskOptions]) -> Stream:
         """Asks and returns the answer as it comes. Nothing happens before the first event is asked for."""

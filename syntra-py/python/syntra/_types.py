@@ -723,7 +723,8 @@ class Answer:
         return self.text
 
 
-# Most callers never look at it.
+# Most callers never look at these.
+lazily(Answer, "message", bytes, lambda text: decode(Message, json.loads(text)))
 lazily(Answer, "trace", LazyTrace, lambda lazy: decode(Trace, json.loads(lazy.json())))
 
 
