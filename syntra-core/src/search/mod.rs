@@ -18,7 +18,7 @@ mod vector;
 
 pub use bm25::{Bm25Params, idf};
 pub use partition::{Found, Partition};
-pub(crate) use partition::{NO_GRAPH, fingerprint};
+pub(crate) use partition::{LARGE, fingerprint};
 pub use rank::{ClassicRanker, ClassicWeights, DefaultRanker, DefaultWeights, Reranker, SignalWeights};
 pub use signals::{Candidate, Signal, Signals, Strategies, Strategy};
 pub use text::TextAnalyzer;

@@ -3,12 +3,13 @@
 //!
 //! `cargo run --release -p syntra-benches --bin latency -- 10000 100000` for those sizes (1000000 takes minutes to fill and 3 GB);
 //! `users` for 10,000 users of 100 memories each; `vectors 100000` for the scan of vectors alone, with what it finds of the exact ten
-//! (with `WITH_GRAPH=1` in the environment beside a graph, which takes minutes to build).
+//! (with `WITH_GRAPH=1` in the environment beside a graph, which takes minutes to build; `VECTORS_OF=FILE` embeds that file's lines).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use syntra_benches::recall_set::{memories, question, turn};
+use syntra_core::embed::{Embedder as _, StaticEmbedder};
 use syntra_core::memory::{Memories, RecallRequest};
 use syntra_core::search::{FlatIndex, HnswIndex, VectorIndex};
 use syntra_core::{Error, Result, Scope};
@@ -42,7 +43,7 @@ fn run() -> Result<()> {
             "vectors" => of_vectors = true,
             size => {
                 let size = size.parse().map_err(|_| Error::invalid(format!("{size:?} is no size")))?;
-                if of_vectors { vectors(size)? } else { runtime.block_on(one_user(size))? }
+                if of_vectors { runtime.block_on(vectors(size))? } else { runtime.block_on(one_user(size))? }
             }
         }
     }
@@ -154,24 +155,65 @@ async fn many_users() -> Result<()> {
     Ok(())
 }
 
-/// The vectors of the made-up turns would be few and alike: these are spread around two thousand centres.
-fn vectors(size: usize) -> Result<()> {
-    const DIMENSIONS: usize = 256;
+const DIMENSIONS: usize = 256;
+
+/// Vectors to search, as many as are asked for.
+enum Vectors {
+    /// Around two thousand centres: as hard to tell apart as vectors get.
+    MadeUp { centres: Vec<Vec<f32>>, state: u64 },
+    /// What the model in the package makes of lines of text; past their end, of two of them joined.
+    OfLines { lines: Vec<String>, embedder: StaticEmbedder, state: u64 },
+}
+
+/// A number from 0 to 2^31.
+fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+    *state >> 33
+}
+
+fn spread(state: &mut u64) -> f32 {
+    draw(state) as f32 / (1u64 << 30) as f32 - 1.0
+}
+
+impl Vectors {
+    /// Of the lines of the file that `VECTORS_OF` names, else made up.
+    fn new() -> Result<Self> {
+        let mut state = 7;
+        if let Some(path) = std::env::var_os("VECTORS_OF") {
+            let text = std::fs::read_to_string(&path).map_err(|e| Error::invalid(format!("VECTORS_OF: {e}")))?;
+            let lines: Vec<String> = text.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+            if lines.is_empty() {
+                return Err(Error::invalid("VECTORS_OF: the file has no lines"));
+            }
+            return Ok(Self::OfLines { lines, embedder: StaticEmbedder::bundled()?, state });
+        }
+        let centres = (0..2_000).map(|_| (0..DIMENSIONS).map(|_| spread(&mut state)).collect()).collect();
+        Ok(Self::MadeUp { centres, state })
+    }
+
+    async fn make(&mut self, i: usize) -> Result<Vec<f32>> {
+        match self {
+            Self::MadeUp { centres, state } => {
+                let centre = centres.get(i % centres.len()).map_or(&[][..], |c| c);
+                Ok(centre.iter().map(|x| x + 1.2 * spread(state)).collect())
+            }
+            Self::OfLines { lines, embedder, state } => {
+                let line = |i: usize| lines.get(i % lines.len()).map_or("", String::as_str);
+                let other = if i < lines.len() { "" } else { line(draw(state) as usize) };
+                let mut made = embedder.embed(&[&format!("{} {other}", line(i))]).await?;
+                made.pop().ok_or_else(|| Error::invalid("no vector came back"))
+            }
+        }
+    }
+}
+
+async fn vectors(size: usize) -> Result<()> {
     const QUESTIONS: usize = 100;
-    let mut state = 7u64;
-    let mut next = move || {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-    };
-    let centres: Vec<Vec<f32>> = (0..2_000).map(|_| (0..DIMENSIONS).map(|_| next()).collect()).collect();
-    let mut near = |i: usize| -> Vec<f32> {
-        let centre = centres.get(i % centres.len()).map_or(&[][..], |c| c);
-        centre.iter().map(|x| x + 1.2 * next()).collect()
-    };
+    let mut made = Vectors::new()?;
     let mut flat = FlatIndex::new(DIMENSIONS);
     let mut graph = std::env::var_os("WITH_GRAPH").map(|_| HnswIndex::starting_at(DIMENSIONS, size));
     for key in 0..size {
-        let vector = near(key);
+        let vector = made.make(key).await?;
         flat.upsert(key as u32, &vector)?;
         if let Some(graph) = &mut graph {
             graph.upsert(key as u32, &vector)?;
@@ -182,7 +224,11 @@ fn vectors(size: usize) -> Result<()> {
         graph.settle();
         println!("{size} vectors: graph built in {:.0} s", begin.elapsed().as_secs_f64());
     }
-    let questions: Vec<Vec<f32>> = (0..QUESTIONS).map(|i| near(i * 17)).collect();
+    // Past the end of what is held: none of them is there already.
+    let mut questions = Vec::with_capacity(QUESTIONS);
+    for i in 0..QUESTIONS {
+        questions.push(made.make(size + i * 17).await?);
+    }
     let everything = |_: u32| true;
     // Asking for a quarter of all is answered in full precision.
     let exact = |question: &[f32]| flat.search(question, size / 2, Some(&everything));

@@ -9,7 +9,7 @@ use super::write::Model;
 use crate::chat::{Role, Scope};
 use crate::error::Result;
 use crate::memory::{Memory, MemoryType};
-use crate::search::{IndexDocument, NO_GRAPH, Partition};
+use crate::search::{IndexDocument, LARGE, Partition};
 use crate::storage::{lock, storage};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -306,15 +306,15 @@ pub struct IndexLimits {
     pub partitions: usize,
     /// The most bytes that all of them take, about; one scope's are held however large they are. Default 512 MiB.
     pub bytes: usize,
-    /// From how many vectors of one scope on a graph (HNSW) is built beside the scan and answers searches without a filter. The default is
-    /// more than any scope has: measured up to a hundred thousand, the scan is as quick, finds more, and costs neither the time
-    /// nor the memory of a graph.
+    /// From how many vectors of one scope on a graph (HNSW) is built beside the scan, by a thread of its own, and answers searches without
+    /// a filter. Default 2,000,000: up to a million the scan is as quick, finds more, and costs neither the time nor the memory of a
+    /// graph.
     pub graph_from: usize,
 }
 
 impl Default for IndexLimits {
     fn default() -> Self {
-        Self { partitions: 256, bytes: 512 << 20, graph_from: NO_GRAPH }
+        Self { partitions: 256, bytes: 512 << 20, graph_from: LARGE }
     }
 }
 

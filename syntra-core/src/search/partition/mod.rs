@@ -32,9 +32,9 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-/// No graph is kept beside the scan however many vectors there are: wherever it was measured the scan is as quick and finds more, and it
-/// costs nothing to build (`docs/benchmarks.md`).
-pub(crate) const NO_GRAPH: usize = usize::MAX;
+/// From how many vectors on a graph is built beside the scan, where nobody says otherwise. At a million the scan is as quick as a graph that
+/// finds less; a scan's time grows with the number of vectors, that of a walk hardly (`docs/benchmarks.md`).
+pub(crate) const LARGE: usize = 2_000_000;
 
 /// The indexes over the memories of one user.
 ///
@@ -106,7 +106,7 @@ struct Speaker {
 impl Partition {
     /// An empty partition for vectors of `dimensions` numbers.
     pub fn new(dimensions: usize) -> Self {
-        Self::with_graph_from(dimensions, NO_GRAPH)
+        Self::with_graph_from(dimensions, LARGE)
     }
 
     /// An empty partition that has a graph (see [`HnswIndex`]) built beside the scan of its vectors once there are `graph_from` of them.

@@ -289,7 +289,7 @@ impl VectorIndex for FlatIndex {
 
     fn search(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Result<Vec<(u32, f32)>> {
         let query = normalised(self.dimensions, query)?;
-        let quantised = self.len() >= QUANTISED_FROM && self.dimensions <= 1 << 16 && limit * 2 < self.len();
+        let quantised = self.len() >= QUANTISED_FROM && self.dimensions <= kernel::LONGEST && limit * 2 < self.len();
         let coded = self.len() >= CODED_FROM && (limit * CODED_FACTOR + CODED_LEAST) * 4 < self.len();
         Ok(match (quantised, coded) {
             (true, true) => self.coded(&query, limit, keep),

@@ -30,8 +30,11 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     portable::dot(a, b)
 }
 
-/// The dot product of two vectors of small whole numbers of the same length, exactly; at most 2^16 of them, none of them -128, so
-/// that no sum overflows. `sum` is that of `b`.
+/// The longest vectors of small whole numbers of which no sum overflows.
+pub(crate) const LONGEST: usize = 1 << 16;
+
+/// The dot product of two vectors of small whole numbers of the same length, exactly; at most [`LONGEST`] of them, none of them -128.
+/// `sum` is that of `b`.
 #[inline]
 pub(crate) fn dot_i8(a: &[i8], b: &[i8], sum: i32) -> i32 {
     let n = a.len().min(b.len());
@@ -53,6 +56,24 @@ pub(crate) fn dot_i8(a: &[i8], b: &[i8], sum: i32) -> i32 {
         return unsafe { arm::dot_i8_neon(a, b) };
     }
     let _ = sum;
+    portable::dot_i8(a, b)
+}
+
+/// [`dot_i8`] where the sum of neither is known.
+#[inline]
+pub(crate) fn dot_i8_of_any(a: &[i8], b: &[i8]) -> i32 {
+    let n = a.len().min(b.len());
+    let (a, b) = (a.get(..n).unwrap_or(a), b.get(..n).unwrap_or(b));
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: AVX2 is there.
+        return unsafe { x86::dot_i8_avx2(a, b) };
+    }
+    #[cfg(target_arch = "aarch64")]
+    if std::arch::is_aarch64_feature_detected!("neon") {
+        // SAFETY: NEON is there.
+        return unsafe { arm::dot_i8_neon(a, b) };
+    }
     portable::dot_i8(a, b)
 }
 
@@ -419,6 +440,7 @@ mod tests {
             let (a, b): (Vec<i8>, Vec<i8>) = pairs.iter().copied().unzip();
             let naive: i32 = pairs.iter().map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
             proptest::prop_assert_eq!(dot_i8(&a, &b, sum_of(&b)), naive);
+            proptest::prop_assert_eq!(dot_i8_of_any(&a, &b), naive);
             proptest::prop_assert_eq!(portable::dot_i8(&a, &b), naive);
             let mut found = Vec::new();
             let rows = [&a[..], &b[..], &a[..]].concat();
