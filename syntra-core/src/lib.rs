@@ -23,6 +23,7 @@ mod syntra;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
 pub mod thread;
+pub mod tools;
 pub mod transport;
 pub mod turn;
 pub mod voice;

@@ -74,14 +74,24 @@ function substitute(value, saved) {
 }
 
 function settings(setup, mock, data) {
-  const { providers, disk, files: _, organisation_policies: policies, ...rest } = setup
+  const { providers, disk, files: _, organisation_policies: policies, tools, ...rest } = setup
   return {
     ...(disk ? { dataDir: data } : {}),
     providers: (providers ?? []).map((p) => ({ name: p.name, apiKey: p.api_key, models: p.models, baseUrl: mock.baseUrl(p.name) })),
     ...fromEngine(rest),
+    ...(tools && { tools: Object.entries(tools).map(([name, tool]) => scripted(name, tool)) }),
     ...(policies && { organisationPolicies: Object.fromEntries(Object.entries(policies).map(([org, own]) => [org, fromEngine(own)])) }),
   }
 }
+
+/** A tool of a case. */
+const scripted = (name, { description, parameters, returns, fails }) => ({
+  name, description, parameters,
+  execute: async (args, { scope }) => {
+    if (fails !== undefined) throw new TypeError(fails)
+    return returns.replace(/\{(\w+)\}/g, (_, key) => (key === 'user' ? scope.user : args[key]))
+  },
+})
 
 const camel = (name) => name.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase())
 

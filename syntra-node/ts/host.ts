@@ -3,7 +3,7 @@
 import { fromEngine, toEngine } from './convert'
 import { Kept, SyntraError } from './errors'
 import { lendRoom } from './lent'
-import type { Embedder, Piece, Progress, Provider, Reply, Request } from './types'
+import type { Embedder, FunctionTool, Json, Piece, Progress, Provider, Reply, Request, Scope } from './types'
 
 type Argument = { [key: string]: unknown }
 type Lent = { [method: string]: (argument: never, signal: AbortSignal) => unknown }
@@ -128,6 +128,22 @@ export class Host {
     const { lent, words } = lendRoom(room, given)
     this.#lent.set(name, lent as unknown as Lent)
     return { host: name, ...words }
+  }
+
+  /** Lends a function that models may call; what the engine has to know of it. */
+  addTool({ name, description, parameters, timeout, execute }: FunctionTool): Argument {
+    const host = `tool ${name}:room`
+    if (typeof execute !== 'function') throw new TypeError(`the tool ${JSON.stringify(name)} needs a method execute`)
+    if (this.#lent.has(host)) throw new TypeError(`there are two tools of the name ${JSON.stringify(name)}`)
+    const call = async (argument: Argument, signal: AbortSignal): Promise<string> => {
+      const { arguments: given, scope, turn_id: turnId, call_id: callId } = argument
+      const use = { scope: scope as Scope, turnId: turnId as string, callId: callId as string, signal }
+      const found = await execute(given as { [name: string]: Json }, use)
+      // Its own words, not ours: no name in it changes.
+      return typeof found === 'string' ? found : JSON.stringify(found ?? null)
+    }
+    this.#lent.set(host, { call } as unknown as Lent)
+    return { host, name, description: description ?? '', parameters, timeout }
   }
 
   addProgress(report: (progress: Progress) => void): string {

@@ -16,7 +16,7 @@ import type {
 const asyncDispose: typeof Symbol.asyncDispose = Symbol.asyncDispose ?? (Symbol.for('Symbol.asyncDispose') as never)
 
 const ASK_KEYS = new Set([
-  'thread', 'history', 'model', 'instructions', 'images', 'documents', 'toolResults', 'tools', 'toolChoice', 'jsonSchema', 'jsonSchemaName', 'json',
+  'thread', 'history', 'model', 'instructions', 'images', 'documents', 'toolResults', 'tools', 'maxToolRounds', 'toolChoice', 'jsonSchema', 'jsonSchemaName', 'json',
   'temperature', 'maxTokens', 'stop', 'seed', 'reasoning', 'extra', 'maxCostUsd', 'policy', 'recall', 'remember', 'recallLimit', 'now', 'recovery', 'deadline', 'cache', 'signal',
 ])
 
@@ -84,7 +84,7 @@ export class Syntra {
 
   static async #make(options: SyntraOptions, fromEnv: boolean): Promise<Syntra> {
     const host = new Host()
-    const { providers, embedder, catalogue, policy, organisationPolicies, experiments, ...rest } = options
+    const { providers, embedder, tools, catalogue, policy, organisationPolicies, experiments, ...rest } = options
     const plain: { [key: string]: unknown } = { ...rest }
     for (const room of ROOM_NAMES) delete plain[room]
     const config = toEngine(plain) as { [key: string]: unknown }
@@ -103,6 +103,7 @@ export class Syntra {
       config.organisation_policies = Object.entries(organisationPolicies).map(([organisation, own]) => ({ organisation, policy: policyWords(own) }))
     }
     if (embedder !== undefined) config.embedder = host.addEmbedder(embedder)
+    if (tools !== undefined) config.tools = tools.map((tool) => host.addTool(tool))
     if (catalogue !== undefined) config.catalogue = catalogue
     for (const room of ROOM_NAMES) {
       const given = (options as { [room: string]: object | undefined })[room]

@@ -260,6 +260,8 @@ export interface AttemptRecord {
 }
 /** A phase of a turn; times in microseconds from its beginning. */
 export interface Span { name: string; startUs: number; elapsedUs: number }
+/** A call of a tool that a turn ran; `error` says why it failed, as the model was told. */
+export interface ToolRun { name: string; callId: string; elapsedMs: number; error?: string }
 /** Everything that a turn decided, and why; `explanation` says it in words. */
 export interface Trace {
   turnId: string
@@ -282,6 +284,8 @@ export interface Trace {
   attempts: AttemptRecord[]
   /** Answers that were no good, and who was asked instead. */
   escalations: Escalation[]
+  /** Calls of the assistant's own tools. */
+  tools: ToolRun[]
   usage: Usage
   cost?: number
   degraded: boolean
@@ -414,7 +418,10 @@ export interface AskOptions extends Abortable {
   documents?: Omit<DocumentPart, 'type'>[]
   /** Answers to the tool calls of the turn before; the question is then left empty. */
   toolResults?: ToolResult[]
+  /** Tools that the model may call and that you run: see `toolCalls` of the answer. */
   tools?: Tool[]
+  /** How many times in a row calls of the assistant's own tools are run; 0 keeps them from the model. */
+  maxToolRounds?: number
   /** `auto`, `none`, `required`, or the tool that has to be called. */
   toolChoice?: 'auto' | 'none' | 'required' | { named: string }
   /** JSON schema that the answer must follow. */
@@ -607,7 +614,7 @@ export interface IndexLimits {
   partitions?: number
   /** The most bytes that all of them take, about; one user's are held however large they are. Default 512 MiB. */
   bytes?: number
-  /** From how many vectors of one user on a graph (HNSW) is built and answers. By default there is none: the scan is as quick. */
+  /** From how many vectors of one user on a graph (HNSW) is built and answers. Default 2,000,000: below, the scan is as quick. */
   graphFrom?: number
 }
 /** Gives an answer again to a question that means the same. */
@@ -659,6 +666,30 @@ export interface Embedder {
   embedQuery?(text: string): ArrayLike<number> | Promise<ArrayLike<number>>
 }
 
+/** One call of a tool by a model, beside its arguments. */
+export interface ToolUse {
+  /** For whom the model asks. */
+  scope: Scope
+  turnId: string
+  /** Unique in the conversation. */
+  callId: string
+  /** Aborted when nobody waits for the result any more. */
+  signal: AbortSignal
+}
+
+/** A function that models may call in every turn and that runs here: the model reads what it returns (text, or what JSON can write) and goes on. What it throws the model is told. */
+export interface FunctionTool {
+  /** Letters, digits, `_` and `-`, at most 64. */
+  name: string
+  /** What it does, for the model. */
+  description?: string
+  /** JSON schema of its arguments. */
+  parameters: Json
+  /** Seconds a call may take. Default 30. */
+  timeout?: number
+  execute(args: { [name: string]: Json }, use: ToolUse): unknown
+}
+
 /** How an assistant is set up. */
 export interface SyntraOptions {
   /** The folder that keeps everything; without one everything is gone with the object. */
@@ -673,6 +704,10 @@ export interface SyntraOptions {
   ranker?: Ranker
   /** Reads the best of what was recalled again, together with the question. */
   reranker?: Reranker
+  /** Functions that models may call in every turn and that run here. */
+  tools?: FunctionTool[]
+  /** How many times in a row a turn runs the model's calls of these tools before it has to answer. Default 8. */
+  maxToolRounds?: number
   /** A context builder of your own. */
   contextBuilder?: ContextBuilder
   /** Keeps the memories instead of SQLite. */

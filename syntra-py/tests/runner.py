@@ -99,10 +99,23 @@ def settings(case: dict[str, Any], base_url: Callable[[str], str]) -> dict[str, 
         out["experiments"] = [experiment(given) for given in setup["experiments"]]
     if "regions" in setup:
         out["regions"] = setup["regions"]
-    for name in ("extractive_fallback", "history_messages", "recovery", "deadline", "thinking"):
+    if "tools" in setup:
+        out["tools"] = [scripted(name, **given) for name, given in setup["tools"].items()]
+    for name in ("max_tool_rounds", "extractive_fallback", "history_messages", "recovery", "deadline", "thinking"):
         if name in setup:
             out[name] = setup[name]
     return out
+
+
+def scripted(name: str, description: str, parameters: dict[str, Any], returns: str = "", fails: str | None = None) -> syntra.FunctionTool:
+    """A tool of a case."""
+
+    def run(use: syntra.ToolUse, **given: Any) -> str:
+        if fails is not None:
+            raise ValueError(fails)
+        return returns.format(user=use.scope.user, **given)
+
+    return syntra.FunctionTool(run, name=name, description=description, parameters=parameters, with_use=True)
 
 
 def experiment(given: dict[str, Any]) -> syntra.Experiment:

@@ -4,7 +4,7 @@
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
 /// A file of cases.
@@ -79,6 +79,26 @@ pub struct Setup {
     pub thinking: Option<bool>,
     /// How many messages of a thread a turn reads back.
     pub history_messages: Option<u64>,
+    /// Tools that the assistant runs itself, by name.
+    pub tools: BTreeMap<String, ToolSetup>,
+    /// How many times in a row.
+    pub max_tool_rounds: Option<u32>,
+}
+
+/// A tool that returns a text or fails.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ToolSetup {
+    /// For the model.
+    pub description: String,
+    /// JSON schema of its arguments.
+    pub parameters: Value,
+    /// What it returns; `{name}` stands for an argument, `{user}` for the user who asks.
+    #[serde(default)]
+    pub returns: String,
+    /// What it fails with instead.
+    #[serde(default)]
+    pub fails: Option<String>,
 }
 
 /// A provider at the scripted server.

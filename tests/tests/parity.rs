@@ -106,6 +106,7 @@ const RESULTS: &[(&str, &str)] = &[
     ("Dropped", "context/mod.rs"),
     ("EntityFact", "search/mod.rs"),
     ("Escalation", "turn/escalate.rs"),
+    ("ToolRun", "tools/mod.rs"),
     ("Estimate", "router/experiments/interval.rs"),
     ("ExperimentArm", "router/experiments/mod.rs"),
     ("ExperimentReport", "router/experiments/report.rs"),

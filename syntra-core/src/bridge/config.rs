@@ -3,9 +3,10 @@
 use super::limits::{BreakerWords, IndexWords, PaceWords, ResponseCacheWords, SemanticCacheWords};
 use super::{
     Host, HostClock, HostContextBuilder, HostEmbedder, HostMemoryStore, HostProvider, HostRanker, HostReranker,
-    HostRouter, HostThreadStore,
+    HostRouter, HostThreadStore, HostTool,
 };
 use crate::Syntra;
+use crate::chat::Tool;
 use crate::context::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{HedgePolicy, Recovery, RetryPolicy};
@@ -41,6 +42,10 @@ struct Config {
     router: Option<RouterWords>,
     ranker: Option<RankerWords>,
     reranker: Option<RerankerWords>,
+    /// Functions that models may call and that the host runs.
+    tools: Vec<ToolWords>,
+    /// How many times in a row.
+    max_tool_rounds: Option<u32>,
     context_builder: Option<Lent>,
     memory_store: Option<StoreWords>,
     thread_store: Option<StoreWords>,
@@ -190,6 +195,18 @@ struct RerankerWords {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct ToolWords {
+    host: String,
+    name: String,
+    #[serde(default)]
+    description: String,
+    parameters: serde_json::Value,
+    /// Seconds.
+    timeout: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct StoreWords {
     host: String,
     /// Those of the methods that need not be there that it has.
@@ -280,6 +297,12 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
     if let Some(words) = config.reranker {
         let reranker = HostReranker::new(words.host, words.name, lender()?, words.depth, words.weight)?;
         builder = builder.reranker(Arc::new(reranker));
+    }
+    for words in config.tools {
+        builder = builder.shared_tool(Arc::new(tool(words, lender()?)?));
+    }
+    if let Some(rounds) = config.max_tool_rounds {
+        builder = builder.max_tool_rounds(rounds);
     }
     if let Some(Lent { host }) = config.context_builder {
         builder = builder.context_builder(Arc::new(HostContextBuilder::new(host, lender()?)));
@@ -519,6 +542,15 @@ pub(super) fn seconds(name: &str, given: Option<f64>, default: Duration) -> Resu
 
 fn config_error(message: String) -> Error {
     Error::new(ErrorKind::Config, message)
+}
+
+fn tool(words: ToolWords, host: Arc<dyn Host>) -> Result<HostTool> {
+    let seconds = words.timeout.unwrap_or(30.0);
+    let timeout = Duration::try_from_secs_f64(seconds).map_err(|_| {
+        config_error(format!("tools: the timeout of {} is a number of seconds, not {seconds}", words.name))
+    })?;
+    let definition = Tool { name: words.name, description: words.description, parameters: words.parameters };
+    Ok(HostTool::new(words.host, host, definition, timeout))
 }
 
 fn no_host() -> Error {

@@ -7,11 +7,13 @@ mod rooms;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 pub use clock::HostClock;
 pub use rerank::HostReranker;
 pub use rooms::{HostContextBuilder, HostRanker, HostRouter};
 pub use stores::{HostMemoryStore, HostThreadStore};
+pub use tools::HostTool;
 
 use crate::chat::{Citation, Event, EventStream, FinishReason, Request, Response, ResponseBuilder, ToolCall, Usage};
 use crate::embed::Embedder;

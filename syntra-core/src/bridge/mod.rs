@@ -17,6 +17,6 @@ pub use call::{METHODS, Reply, answer, call, reply, stream, trace_json};
 pub use config::{Bridged, build};
 pub use host::{
     Host, HostClock, HostContextBuilder, HostEmbedder, HostFailure, HostMemoryStore, HostProvider, HostRanker,
-    HostReranker, HostRouter, HostThreadStore, error_json,
+    HostReranker, HostRouter, HostThreadStore, HostTool, error_json,
 };
 pub use reader::Reader;

@@ -57,6 +57,7 @@ struct AskWords {
     extra: Map<String, Value>,
     max_cost: Option<NanoDollars>,
     policy: Option<RoutingPolicy>,
+    max_tool_rounds: Option<u32>,
     recall: Option<bool>,
     remember: Option<bool>,
     recall_limit: Option<usize>,
@@ -90,6 +91,7 @@ impl AskParams {
         ask.model = words.model;
         ask.instructions = words.instructions;
         ask.tools = words.tools;
+        ask.max_tool_rounds = words.max_tool_rounds;
         ask.tool_choice = words.tool_choice.unwrap_or(ask.tool_choice);
         ask.output = words.output.unwrap_or(ask.output);
         ask.temperature = words.temperature;

@@ -17,6 +17,7 @@ use crate::router::{
 use crate::search::{DefaultRanker, HybridRanker, Reranker};
 use crate::storage::Database;
 use crate::thread::{SqliteThreadStore, ThreadStore};
+use crate::tools::{ToolHandler, Toolbox};
 use crate::turn::{HostPolicies, LearnedFiles, Rooms, Warmth};
 use crate::voice::Persona;
 use std::collections::{HashMap, HashSet};
@@ -47,6 +48,8 @@ pub struct SyntraBuilder {
     policies: HostPolicies,
     experiments: Vec<Experiment>,
     catalogue: Option<Catalogue>,
+    tools: Vec<Arc<dyn ToolHandler>>,
+    max_tool_rounds: u32,
     context: Arc<dyn ContextBuilder>,
     persona: Persona,
     budget: Budget,
@@ -91,6 +94,8 @@ impl SyntraBuilder {
             policies: HostPolicies::default(),
             experiments: Vec::new(),
             catalogue: None,
+            tools: Vec::new(),
+            max_tool_rounds: 8,
             context: Arc::new(DefaultContextBuilder::default()),
             persona: Persona::default(),
             budget: Budget::default(),
@@ -234,6 +239,23 @@ impl SyntraBuilder {
     /// is set. Where it fails, the ranking stays and [`crate::memory::Recall::rerank`] says so.
     pub fn reranker(mut self, reranker: Arc<dyn Reranker>) -> Self {
         self.reranker = Some(reranker);
+        self
+    }
+
+    /// Adds a tool that models may call in every turn and that runs here: the model reads what it returns and goes on.
+    pub fn tool(self, tool: impl ToolHandler) -> Self {
+        self.shared_tool(Arc::new(tool))
+    }
+
+    /// As [`SyntraBuilder::tool`].
+    pub fn shared_tool(mut self, tool: Arc<dyn ToolHandler>) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// Sets how many times in a row a turn runs the model's calls of these tools before it has to answer. Default 8.
+    pub fn max_tool_rounds(mut self, rounds: u32) -> Self {
+        self.max_tool_rounds = rounds;
         self
     }
 
@@ -407,7 +429,7 @@ impl SyntraBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::Storage`] when the directory cannot be used; [`ErrorKind::Config`] when models are named for a provider that is
-    /// not there.
+    /// not there; [`ErrorKind::InvalidInput`] for tools of the same name, or whose name or schema no provider would take.
     pub fn build(self) -> Result<Syntra> {
         for name in self.models.keys() {
             if !self.providers.iter().any(|p| p.name() == name) {
@@ -482,6 +504,8 @@ impl SyntraBuilder {
             learned,
             policies: self.policies,
             experiments,
+            tools: Toolbox::new(self.tools)?,
+            max_tool_rounds: self.max_tool_rounds,
             context: self.context,
             persona: self.persona,
             budget: self.budget,

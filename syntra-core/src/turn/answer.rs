@@ -3,9 +3,10 @@
 use super::escalate::{Hold, escalate};
 use super::feedback::{asked_again, signs};
 use super::plan::{NONE_ANSWERS, again};
+use super::tools::{Earlier, run_tools};
 use super::warmth::Beginnings;
 use super::{Outcome, Prepared, Turn, extractive, snippet, stream};
-use crate::chat::{Citation, Event, FinishReason, Request, Usage};
+use crate::chat::{Citation, Event, FinishReason, Request, ResponseBuilder, Usage};
 use crate::context;
 use crate::error::{Error, Result, Retry};
 use crate::exec::{AttemptRecord, Execution, ExecutionUpdate, Meaning, Meter, ResponseCache, execute};
@@ -23,30 +24,32 @@ pub(super) async fn answer(
     out: &stream::Emitter,
     prepared: &mut Prepared,
     plan: Plan,
-    request: Request,
+    mut request: Request,
 ) -> Result<Outcome> {
     let before = turn.trace.attempts.len();
     asked_again(turn, prepared, plan.intent);
-    let mut reply = call(turn, out, prepared, plan.clone(), request.clone()).await;
+    let mut used = plan.clone();
+    let mut reply = call(turn, out, prepared, used.clone(), request.clone(), Earlier::default()).await;
     if let Some(error) = &reply.failed
         && error.retry() != Retry::Never
         && !reply.outcome.answer.has_content()
     {
         let attempts: Vec<AttemptRecord> = turn.trace.attempts.iter().skip(before).cloned().collect();
-        if let Some((plan, request)) = again(turn, prepared, &plan, &attempts).await {
+        if let Some((shorter_plan, shorter)) = again(turn, prepared, &plan, &attempts).await {
             turn.think(out, "Asking again, more briefly".to_owned()).await;
-            reply = call(turn, out, prepared, plan, request).await;
+            (used, request) = (shorter_plan, shorter);
+            reply = call(turn, out, prepared, used.clone(), request.clone(), Earlier::default()).await;
         }
     }
+    let reply = run_tools(turn, out, prepared, &mut used, &mut request, reply).await;
     let reply = escalate(turn, out, prepared, &plan, &request, reply).await;
-    let Reply { outcome, failed, .. } = reply.show(turn, out, prepared).await;
+    let Reply { outcome, failed, earlier, .. } = reply.show(turn, out, prepared).await;
+    let shown = outcome.answer.has_content() || !earlier.events.is_empty();
     signs(turn, plan.intent, &request, &outcome, failed.as_ref());
     match failed {
         None => Ok(outcome),
         // A caller's own fault, a pinned model, or text that was shown already: the caller has to know.
-        Some(error) if !turn.rooms.extractive_fallback || turn.ask.model.is_some() || outcome.answer.has_content() => {
-            Err(error)
-        }
+        Some(error) if !turn.rooms.extractive_fallback || turn.ask.model.is_some() || shown => Err(error),
         Some(error) if error.retry() == Retry::Never => Err(error),
         Some(error) => {
             turn.trace.warnings.push(format!("no model answered: {error}"));
@@ -66,6 +69,8 @@ pub(super) struct Reply {
     /// What the reader has not seen yet.
     held: Vec<Event>,
     finish: Option<Event>,
+    /// What it saw of the rounds before, in which tools were called.
+    pub(super) earlier: Earlier,
 }
 
 impl Reply {
@@ -78,6 +83,43 @@ impl Reply {
         self
     }
 
+    /// Shows the rounds before again, after all was taken back.
+    pub(super) async fn show_earlier(&self, out: &stream::Emitter) {
+        for event in &self.earlier.events {
+            out.emit(event.clone()).await;
+        }
+    }
+
+    /// Ends a round in which only our own tools were called: shows what was held back of it, or forgets that if `words` are of no use.
+    pub(super) async fn end_round(mut self, turn: &Turn, out: &stream::Emitter, words: bool) -> Earlier {
+        let forgotten = !words && !self.held.is_empty();
+        if forgotten {
+            self.held.clear();
+        }
+        self.release(out).await;
+        self.drop_calls(turn);
+        let said = self.outcome.answer.build().into_events().into_iter();
+        let mut events = self.earlier.events;
+        events.extend(said.filter(|event| match event {
+            Event::Text { .. } | Event::Refusal { .. } => !forgotten,
+            event => event.is_content() || matches!(event, Event::Citation(_)),
+        }));
+        Earlier { events, target: self.outcome.target }
+    }
+
+    /// Takes the calls of our own tools out of the answer; whether there were any.
+    pub(super) fn drop_calls(&mut self, turn: &Turn) -> bool {
+        let whole = self.outcome.answer.clone().build();
+        if !whole.tool_calls().iter().any(|call| turn.runs(&call.name)) {
+            return false;
+        }
+        let mut rest = ResponseBuilder::new();
+        let others = |event: &Event| !matches!(event, Event::ToolCall(call) if turn.runs(&call.name));
+        whole.into_events().iter().filter(|event| others(event)).for_each(|event| rest.push(event));
+        self.outcome.answer = rest;
+        true
+    }
+
     /// Takes an event of the answer: to the reader, or to what is held back.
     async fn take(&mut self, out: &stream::Emitter, event: Event, hold: Hold) {
         match &event {
@@ -85,7 +127,18 @@ impl Reply {
                 self.held.clear();
                 if std::mem::take(&mut self.shown) | std::mem::take(&mut self.thought) {
                     out.emit(event).await;
+                    self.show_earlier(out).await;
                 }
+                return;
+            }
+            // Who called the tools goes on: that is no news.
+            Event::Routed(routed)
+                if self
+                    .earlier
+                    .target
+                    .as_ref()
+                    .is_some_and(|by| by.provider == routed.provider && by.model == routed.model) =>
+            {
                 return;
             }
             Event::Routed(_) | Event::Thinking { .. } => return out.emit(event).await,
@@ -135,6 +188,7 @@ pub(super) async fn call(
     prepared: &Prepared,
     plan: Plan,
     request: Request,
+    earlier: Earlier,
 ) -> Reply {
     let from = turn.elapsed();
     let intent = plan.intent;
@@ -143,8 +197,10 @@ pub(super) async fn call(
     let mut execution = execution(turn, prepared, plan, request);
     execution.question = meaning(turn, prepared, execution.cache.as_ref()).await;
     let mut updates = execute(execution);
-    let (held, finish) = (Vec::new(), None);
-    let mut reply = Reply { outcome: Outcome::default(), failed: None, shown: false, thought: false, held, finish };
+    let (outcome, held, finish) = (Outcome::default(), Vec::new(), None);
+    // The words of two rounds stand apart.
+    let mut apart = earlier.has_text();
+    let mut reply = Reply { outcome, failed: None, shown: false, thought: false, held, finish, earlier };
     while let Some(update) = updates.next().await {
         match update {
             Ok(ExecutionUpdate::Attempt(record)) => {
@@ -166,6 +222,15 @@ pub(super) async fn call(
                 reply.outcome.answer.push(&event);
                 match event {
                     Event::Finish { .. } => reply.finish = Some(event),
+                    Event::ToolCall(call) if turn.runs(&call.name) => {}
+                    Event::Restart(_) => {
+                        apart = reply.earlier.has_text();
+                        reply.take(out, event, hold).await;
+                    }
+                    Event::Text { text } if apart && !text.is_empty() => {
+                        apart = false;
+                        reply.take(out, Event::Text { text: format!("\n\n{text}") }, hold).await;
+                    }
                     event => reply.take(out, event, hold).await,
                 }
             }
@@ -212,7 +277,8 @@ fn execution(turn: &Turn, prepared: &Prepared, plan: Plan, request: Request) -> 
 
 /// What the question means, where an answer may be found by meaning: not where it speaks of a time or of now.
 async fn meaning(turn: &mut Turn, prepared: &Prepared, cache: Option<&ResponseCache>) -> Option<Meaning> {
-    if !cache.is_some_and(ResponseCache::by_meaning) || !turn.ask.tools.is_empty() {
+    let with_tools = !turn.ask.tools.is_empty() || turn.tool_rounds() > 0;
+    if !cache.is_some_and(ResponseCache::by_meaning) || with_tools {
         return None;
     }
     let analysis = turn.understand(&prepared.question);

@@ -33,8 +33,11 @@ pub struct Ask {
     pub model: Option<String>,
     /// Instructions for this turn, after the persona's own.
     pub instructions: Option<String>,
-    /// Tools that the model may call.
+    /// Tools that the model may call and that the caller runs: see [`Answer::tool_calls`].
     pub tools: Vec<Tool>,
+    /// How many times in a row the model's calls of the assistant's own tools ([`crate::tools`]) are run; 0 keeps them from it. As the
+    /// assistant was set up by default.
+    pub max_tool_rounds: Option<u32>,
     /// Whether and which tool has to be called.
     pub tool_choice: ToolChoice,
     /// The shape that the answer must have.
@@ -86,6 +89,7 @@ impl Ask {
             model: None,
             instructions: None,
             tools: Vec::new(),
+            max_tool_rounds: None,
             tool_choice: ToolChoice::Auto,
             output: OutputFormat::Text,
             temperature: None,
@@ -139,6 +143,12 @@ impl Ask {
     /// Adds a tool.
     pub fn with_tool(mut self, tool: Tool) -> Self {
         self.tools.push(tool);
+        self
+    }
+
+    /// Sets how many times in a row calls of the assistant's own tools are run; 0 keeps them from the model.
+    pub fn with_max_tool_rounds(mut self, rounds: u32) -> Self {
+        self.max_tool_rounds = Some(rounds);
         self
     }
 

@@ -1,6 +1,7 @@
 //! An answer that is no good: what is wrong with it, and asking a stronger model.
 
-use super::answer::{Reply, call};
+use super::answer::Reply;
+use super::tools::converse;
 use super::{Prepared, Trace, Turn, stream};
 use crate::chat::{Event, FinishReason, OutputFormat, Request, Response, Restart};
 use crate::exec::Recovery;
@@ -117,10 +118,11 @@ pub(super) async fn escalate(
         turn.think(out, format!("Asking {to}")).await;
         if reply.shown || reply.thought {
             out.emit(Event::Restart(Restart { reason: reason.clone() })).await;
+            reply.show_earlier(out).await;
         }
-        let next = Plan { order, ..plan.clone() };
+        let (mut next, mut request) = (Plan { order, ..plan.clone() }, request.clone());
         turn.trace.escalations.push(Escalation { from, to, why });
-        let next = call(turn, out, prepared, next, request.clone()).await;
+        let next = converse(turn, out, prepared, &mut next, &mut request, reply.earlier.clone()).await;
         if let Some(error) = &next.failed
             && !next.shown
         {

@@ -19,6 +19,7 @@ mod plan;
 mod policies;
 mod save;
 mod stream;
+mod tools;
 mod trace;
 mod warmth;
 mod window;
@@ -43,6 +44,7 @@ use crate::router::{
 };
 use crate::search::Strategy;
 use crate::thread::{ThreadMessage, ThreadStore};
+use crate::tools::Toolbox;
 use crate::voice::Persona;
 use conversation::{Conversation, read_thread};
 use jiff::Timestamp;
@@ -67,6 +69,9 @@ pub(crate) struct Rooms {
     /// What is allowed and wanted of the choice of a model.
     pub(crate) policies: HostPolicies,
     pub(crate) experiments: Arc<Experiments>,
+    /// Tools that run here, and how many times in a row.
+    pub(crate) tools: Toolbox,
+    pub(crate) max_tool_rounds: u32,
     pub(crate) context: Arc<dyn ContextBuilder>,
     pub(crate) persona: Persona,
     pub(crate) budget: Budget,
@@ -103,6 +108,10 @@ pub(crate) struct Turn {
     /// What the question is guessed to ask for, where nothing is to be looked at, and where there is.
     read: OnceLock<IntentGuess>,
     seen: OnceLock<IntentGuess>,
+    /// What was said between the question and the answer: calls of our own tools and what they returned.
+    exchange: Vec<Message>,
+    /// What our own tools returned where the application has to run others before the model can go on.
+    results: Option<Message>,
     /// What is wrong with its answer, as far as that shows.
     fault: Option<Sign>,
     /// Whether the reader wants events as they come.
@@ -176,6 +185,12 @@ impl Turn {
         if let Some(policy) = &ask.policy {
             policy.check()?;
         }
+        if let Some(tool) = ask.tools.iter().find(|tool| rooms.tools.has(&tool.name)) {
+            return Err(Error::invalid(format!(
+                "the tool {} is one of the assistant's own, which it runs itself: give yours another name",
+                tool.name
+            )));
+        }
         // Who names the model has chosen already.
         let arms = if ask.model.is_some() { Vec::new() } else { rooms.experiments.assign(&scope) };
         let (arms, wanted): (Vec<_>, Vec<_>) = arms.into_iter().unzip();
@@ -184,8 +199,22 @@ impl Turn {
         let now = ask.now.unwrap_or_else(|| rooms.clock.now());
         let thread_id = ask.thread.clone().unwrap_or_else(new_id);
         let trace = Trace::new(new_id(), thread_id, now);
-        let (read, seen) = (OnceLock::new(), OnceLock::new());
-        Ok(Self { rooms, scope, ask, policies, arms, read, seen, fault: None, streaming, started, now, trace })
+        Ok(Self {
+            rooms,
+            scope,
+            ask,
+            policies,
+            arms,
+            read: OnceLock::new(),
+            seen: OnceLock::new(),
+            exchange: Vec::new(),
+            results: None,
+            fault: None,
+            streaming,
+            started,
+            now,
+            trace,
+        })
     }
 
     /// The stream of this turn; nothing happens before it is polled.

@@ -29,7 +29,7 @@ pub(super) async fn prepare(
     conversation: Conversation,
     known: Known,
 ) -> Result<Prepared> {
-    let request = turn.ask.request(vec![turn.ask.message.clone()]);
+    let request = turn.request(vec![turn.ask.message.clone()]);
     let query = route_query(turn, &request, &question, &conversation.history);
     let guess = guess(turn, &conversation, &known);
     let target = likely(turn, &query, guess).await;
@@ -150,7 +150,7 @@ pub(super) async fn route(turn: &mut Turn, prepared: &mut Prepared, fleet: &Flee
 
 /// The prompt as a question to the router, and as a request.
 fn asked(turn: &Turn, prepared: &Prepared) -> (RouteQuery, Request) {
-    let request = turn.ask.request(prepared.context.messages.clone());
+    let request = turn.request(prepared.context.messages.clone());
     let mut query = route_query(turn, &request, &prepared.question, &prepared.conversation.history);
     query.input_tokens = prepared.context.total_tokens as u64;
     query.cached = turn.rooms.warmth.of(&Beginnings::of(turn.scope.org(), &request), query.input_tokens);
@@ -204,7 +204,7 @@ pub(super) async fn again(
     rebuild(turn, prepared, targets.first()?, window, &why).await.ok()?;
     let reason = format!("a shorter prompt; {why}");
     let order = targets.into_iter().map(|target| Planned { target, reason: reason.clone() }).collect();
-    let request = turn.ask.request(prepared.context.messages.clone());
+    let request = turn.request(prepared.context.messages.clone());
     Some((Plan::new(order, plan.candidates.clone(), plan.intent, plan.confidence), request))
 }
 

@@ -68,7 +68,11 @@ async fn append(turn: &Turn, answered: &Answered, answer: Message) -> Result<Vec
     metadata.insert("degraded".into(), Value::Bool(answered.degraded));
     let question = NewThreadMessage::from(turn.ask.message.clone());
     let answer = NewThreadMessage { id: Some(answered.message_id.clone()), message: answer, metadata };
-    threads.append_or_create(&turn.scope, id, vec![question, answer]).await
+    let mut written = vec![question];
+    written.extend(turn.exchange.iter().cloned().map(NewThreadMessage::from));
+    written.push(answer);
+    written.extend(turn.results.iter().cloned().map(NewThreadMessage::from));
+    threads.append_or_create(&turn.scope, id, written).await
 }
 
 /// Remembers what was said, verbatim, and the facts that the user stated. A degraded answer is memory's own words and is not

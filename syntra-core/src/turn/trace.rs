@@ -10,6 +10,7 @@ use crate::query::QueryAnalysis;
 use crate::router::Plan;
 use crate::search::{Signal, Strategy};
 use crate::thread::ThreadSummary;
+use crate::tools::ToolRun;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -56,6 +57,8 @@ pub struct Trace {
     pub attempts: Vec<AttemptRecord>,
     /// Answers that were no good, and who was asked instead.
     pub escalations: Vec<Escalation>,
+    /// Calls of the assistant's own tools.
+    pub tools: Vec<ToolRun>,
     /// Consumption over all attempts.
     pub usage: Usage,
     /// Cost over all attempts; `None` when a price is unknown.
@@ -100,7 +103,7 @@ pub struct TracedMemory {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Span {
     /// The phase: `setup`, `query_analysis`, `retrieval`, `retrieval.embed` and so on, `context_building`, `planning`,
-    /// `llm`, `llm.first_token`, `save_response`.
+    /// `llm`, `llm.first_token`, `tools`, `save_response`.
     pub name: Cow<'static, str>,
     /// Microseconds from the beginning of the turn to that of the phase.
     pub start_us: u64,
@@ -128,6 +131,7 @@ impl Trace {
             plan: None,
             attempts: Vec::new(),
             escalations: Vec::new(),
+            tools: Vec::new(),
             usage: Usage::default(),
             cost: Some(NanoDollars::ZERO),
             degraded: false,
@@ -221,6 +225,12 @@ impl Trace {
         }
         for Escalation { from, to, why } in &self.escalations {
             writeln!(out, "The answer of {from} was {}: {to} was asked instead", why.as_str())?;
+        }
+        for run in &self.tools {
+            match &run.error {
+                None => writeln!(out, "Ran the tool {}: {} ms", run.name, run.elapsed_ms)?,
+                Some(error) => writeln!(out, "Ran the tool {}: failed after {} ms, {error}", run.name, run.elapsed_ms)?,
+            }
         }
         if self.degraded {
             writeln!(out, "No model answered: the text was extracted from memory")?;

@@ -61,6 +61,7 @@ from ._native import __version__
 from ._options import AskOptions, MemoryOptions, Settings
 from ._stream import AsyncStream, Stream
 from ._sync import Syntra
+from ._tools import FunctionTool, ToolUse
 from ._types import (
     Answer,
     Arm,
@@ -150,6 +151,7 @@ from ._types import (
     ToolCall,
     ToolCallEvent,
     ToolResult,
+    ToolRun,
     Trace,
     TracedMemory,
     Usage,
@@ -195,6 +197,7 @@ __all__ = [
     "Event",
     "FinishEvent",
     "FleetModel",
+    "FunctionTool",
     "Health",
     "HedgePolicy",
     "Image",
@@ -299,6 +302,8 @@ __all__ = [
     "ToolCall",
     "ToolCallEvent",
     "ToolResult",
+    "ToolRun",
+    "ToolUse",
     "Trace",
     "TracedMemory",
     "TransientError",

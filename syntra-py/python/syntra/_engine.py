@@ -112,6 +112,8 @@ def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], d
             continue
         if name == "providers":
             config[name] = [encode(p) if isinstance(p, ProviderConfig) else dispatcher.add_provider(p) for p in value]
+        elif name == "tools":
+            config[name] = [dispatcher.add_tool(tool) for tool in value]
         elif name in ROOMS:
             config[name] = dispatcher.add_room(name, value)
         elif name == "organisation_policies":

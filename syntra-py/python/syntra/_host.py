@@ -15,6 +15,7 @@ from typing import Any, Protocol, Union, runtime_checkable
 from ._convert import decode, encode
 from ._errors import Kept, SyntraError
 from ._lent import ClockObject, ContextObject, RankerObject, RerankerObject, RouterObject, memory_store, thread_store
+from ._tools import FunctionTool, ToolObject
 from ._types import Event, Request, Response
 from ._value import asyncio
 
@@ -335,6 +336,16 @@ class Dispatcher:
         elif room.endswith("_store"):
             words["methods"] = made.has
         return words
+
+    def add_tool(self, given: Callable[..., Any] | FunctionTool) -> dict[str, Any]:
+        """Registers a function that models may call and returns what the engine has to know of it."""
+        tool = given if isinstance(given, FunctionTool) else FunctionTool(given)
+        host = f"tool {tool.name}:room"
+        if host in self._objects:
+            raise ValueError(f"there are two tools of the name {tool.name!r}")
+        self._objects[host] = ToolObject(tool)
+        words = {"name": tool.name, "description": tool.description, "parameters": encode(tool.parameters)}
+        return {"host": host, **words, "timeout": tool.timeout}
 
     def add_progress(self, report: Callable[[Any], Any]) -> str:
         """Registers a progress function; :meth:`remove` it when its call has ended."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from os import PathLike
 from typing import Any, Literal, TypedDict, Union
@@ -11,6 +11,7 @@ from typing import Any, Literal, TypedDict, Union
 from ._convert import decode, encode
 from ._host import Embedder, Provider, StreamingProvider
 from ._lent import Clock, ContextBuilder, MemoryStore, Ranker, Reranker, Router, ThreadStore
+from ._tools import FunctionTool
 from ._types import (
     Answer,
     Breaker,
@@ -63,6 +64,11 @@ class Settings(TypedDict, total=False):
     ranker: Ranker | None
     #: Reads the best of what was recalled again, together with the question.
     reranker: Reranker | None
+    #: Functions that models may call in every turn and that run here, see :class:`FunctionTool`: the model reads what they return and
+    #: goes on.
+    tools: Sequence[Callable[..., Any] | FunctionTool]
+    #: How many times in a row a turn runs the model's calls of these tools before it has to answer. Default 8.
+    max_tool_rounds: int | None
     #: A context builder of your own.
     context_builder: ContextBuilder | None
     #: Keeps the memories instead of SQLite.
@@ -149,8 +155,10 @@ class AskOptions(TypedDict, total=False):
     documents: Sequence[Document]
     #: Answers to the tool calls of the turn before; the question is then left empty.
     tool_results: Sequence[ToolResult]
-    #: Tools that the model may call.
+    #: Tools that the model may call and that you run: see ``Answer.tool_calls``.
     tools: Sequence[Tool]
+    #: How many times in a row calls of the assistant's own tools are run; 0 keeps them from the model.
+    max_tool_rounds: int | None
     #: ``"auto"``, ``"none"``, ``"required"``, or the name of the tool that has to be called.
     tool_choice: str | None
     #: JSON schema that the answer must follow.
@@ -193,7 +201,7 @@ class AskOptions(TypedDict, total=False):
 
 _PLAIN = frozenset(
     (
-        *("thread", "history", "model", "instructions", "temperature", "max_tokens", "seed", "reasoning", "policy"),
+        *("thread", "history", "model", "instructions", "temperature", "max_tokens", "max_tool_rounds", "seed", "reasoning", "policy"),
         *("recall", "remember", "recall_limit", "now", "recovery", "deadline", "cache"),
     )
 )

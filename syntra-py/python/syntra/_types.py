@@ -650,6 +650,16 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolRun:
+    """A call of a tool that a turn ran; ``error`` says why it failed, as the model was told."""
+
+    name: str
+    call_id: str
+    elapsed_ms: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
     """Everything that a turn decided, and why."""
 
@@ -665,6 +675,8 @@ class Trace:
     attempts: list[AttemptRecord]
     #: Answers that were no good, and who was asked instead.
     escalations: list[Escalation]
+    #: Calls of the assistant's own tools.
+    tools: list[ToolRun]
     usage: Usage
     degraded: bool
     warnings: list[str]
@@ -1125,7 +1137,7 @@ class IndexLimits:
     partitions: int | None = None
     #: The most bytes that all of them take, about; one user's are held however large they are. Default 512 MiB.
     bytes: int | None = None
-    #: From how many vectors of one user on a graph (HNSW) is built and answers. By default there is none: the scan is as quick.
+    #: From how many vectors of one user on a graph (HNSW) is built and answers. Default 2,000,000: below, the scan is as quick.
     graph_from: int | None = None
 
 

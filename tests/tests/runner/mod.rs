@@ -174,6 +174,12 @@ fn open(case: &Case, mock: &Mock, data: &std::path::Path) -> syntra_core::Result
             graph_from: number(words, "graph_from", all.graph_from),
         });
     }
+    for (name, tool) in &setup.tools {
+        builder = builder.tool(words::tool(name, tool.clone()));
+    }
+    if let Some(rounds) = setup.max_tool_rounds {
+        builder = builder.max_tool_rounds(rounds);
+    }
     if let Some(yes) = setup.extractive_fallback {
         builder = builder.extractive_fallback(yes);
     }

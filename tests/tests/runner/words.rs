@@ -7,8 +7,9 @@ use std::path::Path;
 use syntra_core::memory::{MemoryPatch, MemoryType, NewMemory, Page, RecallRequest};
 use syntra_core::router::RoutingPolicy;
 use syntra_core::search::Filter;
+use syntra_core::tools::FunctionTool;
 use syntra_core::{Ask, Error, Image, Message, NanoDollars, Part, Result, Role, Scope, Timestamp, ToolResult};
-use syntra_tests::cases::Step;
+use syntra_tests::cases::{Step, ToolSetup};
 
 pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T> {
     serde_json::from_value(value.clone()).map_err(|e| Error::invalid(format!("{value}: {e}")))
@@ -26,6 +27,18 @@ pub(crate) fn write_files(folder: &Path, files: &HashMap<String, String>) -> std
 pub(crate) fn scope(step: &Step) -> Result<Scope> {
     let (org, user) = step.scope.as_deref().unwrap_or("acme/ada").split_once('/').unwrap_or_default();
     Scope::new(org, user)
+}
+
+/// A tool of a case.
+pub(crate) fn tool(name: &str, setup: ToolSetup) -> FunctionTool {
+    FunctionTool::new(name, setup.description, setup.parameters, move |call| {
+        let mut text = setup.returns.replace("{user}", call.scope.user());
+        for (name, value) in &call.arguments {
+            text = text.replace(&format!("{{{name}}}"), value.as_str().unwrap_or_default());
+        }
+        let fails = setup.fails.clone();
+        async move { fails.map_or(Ok(text), |words| Err(Error::invalid(words))) }
+    })
 }
 
 /// A question with its options. An option that this does not know is an error: a case must not pass for being misread.
@@ -56,6 +69,8 @@ pub(crate) fn ask(with: &Value) -> Result<Ask> {
             "deadline" => ask.deadline = value.as_f64().map(std::time::Duration::from_secs_f64),
             "max_cost_usd" => ask.max_cost = value.as_f64().and_then(NanoDollars::from_usd),
             "tools" => ask.tools = read(value)?,
+            "max_tool_rounds" => ask.max_tool_rounds = Some(read(value)?),
+            "tool_choice" => ask.tool_choice = read(value)?,
             "json_schema" => ask = ask.with_json_schema("answer", value.clone()),
             "images" => {
                 for image in value.as_array().into_iter().flatten() {
