@@ -61,11 +61,11 @@ impl Router for TwoWays {
         };
         let order: Vec<Planned> = targets
             .iter()
-            .map(|(target, _)| Planned { target: target.clone(), reason: reason(&target.provider) })
+            .map(|(target, _)| Planned { target: target.clone(), reason: reason(&target.provider).into() })
             .collect();
         let reports = order.iter().enumerate().map(|(rank, planned)| {
             let standing = if rank == 0 { Standing::Chosen } else { Standing::Fallback };
-            CandidateReport::new(planned.target.clone(), standing, Some(rank), planned.reason.as_str())
+            CandidateReport::new(planned.target.clone(), standing, Some(rank), planned.reason.clone())
         });
         let reports = reports.collect();
         Ok(Plan::new(order, reports, query.intent, query.confidence))

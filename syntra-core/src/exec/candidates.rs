@@ -174,7 +174,7 @@ mod tests {
     /// Candidates `provider/model` with their windows.
     fn candidates(of: &[(&str, &str, Option<u64>)]) -> Candidates {
         let target = |(p, m, _): &(&str, &str, Option<u64>)| Target::new(*p, *m);
-        let order = of.iter().map(|c| Planned { target: target(c), reason: String::new() }).collect();
+        let order = of.iter().map(|c| Planned { target: target(c), reason: "".into() }).collect();
         let reports = of.iter().enumerate().map(|(rank, c)| {
             let mut report = CandidateReport::new(target(c), Standing::Fallback, Some(rank), "");
             report.context_window = c.2;

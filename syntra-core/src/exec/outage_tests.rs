@@ -73,7 +73,7 @@ impl Provider for Fallback {
 
 /// One turn; whether the whole answer came.
 async fn turn(admissions: Admissions, clock: Arc<TokioClock>, number: usize) -> bool {
-    let order = ["primary", "fallback"].map(|name| Planned { target: Target::new(name, "m"), reason: String::new() });
+    let order = ["primary", "fallback"].map(|name| Planned { target: Target::new(name, "m"), reason: "".into() });
     let plan = Plan::new(order.into(), Vec::new(), Intent::QaRetrieval, 1.0);
     let request = Request::new("", vec![Message::user(format!("question {number}"))]);
     let mut seen = String::new();

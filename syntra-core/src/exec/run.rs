@@ -362,7 +362,7 @@ impl Run {
     }
 
     fn reason(&self, attempt: &Attempt) -> String {
-        let planned = self.candidates.get(attempt.index).map(|c| c.planned.reason.as_str()).unwrap_or_default();
+        let planned = self.candidates.get(attempt.index).map(|c| &*c.planned.reason).unwrap_or_default();
         match self.failure() {
             None => planned.to_owned(),
             Some(failure) if attempt.resumed => {

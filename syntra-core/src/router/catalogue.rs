@@ -5,9 +5,9 @@
 
 mod file;
 
-use super::Intent;
 use super::near::near_misses;
 use super::price::{Price, TokenPrice};
+use super::{Intent, QuickHash};
 use crate::chat::{NanoDollars, Usage};
 use crate::error::{Error, ErrorKind, Result};
 use jiff::civil::Date;
@@ -185,7 +185,7 @@ pub fn cost(model: &ModelInfo, usage: &Usage) -> Option<NanoDollars> {
 pub struct Catalogue {
     models: Vec<ModelInfo>,
     /// Provider, then model name or alias, to the place in `models`.
-    index: HashMap<String, HashMap<String, usize>>,
+    index: HashMap<String, HashMap<String, usize, QuickHash>, QuickHash>,
     date: Option<Date>,
 }
 

@@ -8,19 +8,19 @@ use super::constraints::{Ask, Exclusion};
 use super::learning::{Learner, Scored, View};
 use super::near::near_misses;
 use super::{
-    CandidateReport, Catalogue, Fleet, Intent, ModelInfo, Plan, Planned, RouteOutcome, RouteQuery, Router,
-    RoutingStrategy, Standing, Target, TargetHealth, WebSearch, fnv, predicted_output_tokens, stable_hash, uniform,
+    CandidateReport, Catalogue, Fleet, Intent, ModelInfo, Plan, Planned, Quick, QuickHash, RouteOutcome, RouteQuery,
+    Router, RoutingStrategy, Standing, Target, TargetHealth, WebSearch, predicted_output_tokens, uniform,
 };
 use crate::chat::NanoDollars;
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Result};
 pub(super) use candidate::Dollars;
-use candidate::{Candidate, Drawbacks, alternate, ladder};
+use candidate::{Candidate, Drawbacks, Tie, alternate, ladder};
 use jiff::tz::TimeZone;
 use rounds::Rounds;
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 /// What a host prefers.
@@ -125,12 +125,11 @@ impl DefaultRouter {
         &self.preferences
     }
 
-    /// What is known of `target`: its row; a local model's nothing but that it is free; of any other nothing.
+    /// What is known of `target`.
     fn info(&self, target: &Target) -> Cow<'_, ModelInfo> {
         match self.catalogue.find(&target.provider, &target.model) {
             Some(row) => Cow::Borrowed(row),
-            None if is_local(&target.provider) => Cow::Owned(ModelInfo::local(&target.provider, &target.model)),
-            None => Cow::Owned(ModelInfo::new(&target.provider, &target.model)),
+            None => Cow::Owned(unlisted(target)),
         }
     }
 
@@ -183,7 +182,7 @@ impl DefaultRouter {
                 // The largest of u^(1/w) is each with the chance w / Σw: Efraimidis and Spirakis, "Weighted random sampling with a
                 // reservoir", 2006; here its logarithm.
                 let weight = query.policies.weight(candidate.target);
-                let seed = candidate.hash ^ query.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                let seed = candidate.tie.hash(candidate.target) ^ query.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
                 return if weight > 0.0 { uniform(seed).ln() / weight } else { f64::NEG_INFINITY };
             }
             RoutingStrategy::Balanced => query.quality.or(query.policies.quality()).filter(|k| !k.is_nan()),
@@ -263,22 +262,35 @@ impl DefaultRouter {
         let certain = learned.map_or(0.0, View::certainty);
         let stakes = (1.0 - certain) * stakes + certain * UNSURE_STAKES;
         let usual = Usual::of(fleet);
-        let text_hash = stable_hash(query.text.as_bytes());
+        let tie = Tie::of(&query.text);
 
         let strategy = query.policies.strategy();
         let counts_cost =
             matches!(strategy, RoutingStrategy::Balanced | RoutingStrategy::Cheapest | RoutingStrategy::Ladder);
-        let infos: Vec<Cow<'_, ModelInfo>> = fleet.targets.iter().map(|(target, _)| self.info(target)).collect();
-        let mut seen = Seen::with_capacity_and_hasher(fleet.targets.len(), BuildHasherDefault::default());
+        // What the catalogue does not have stands beside it.
+        let rows: Vec<Option<&ModelInfo>> =
+            fleet.targets.iter().map(|(target, _)| self.catalogue.find(&target.provider, &target.model)).collect();
+        let unlisted: Vec<(usize, ModelInfo)> = fleet
+            .targets
+            .iter()
+            .enumerate()
+            .filter(|(at, _)| rows.get(*at).is_none_or(Option::is_none))
+            .map(|(at, (target, _))| (at, unlisted(target)))
+            .collect();
+        let mut others = unlisted.iter();
+        let mut seen: HashMap<u64, usize, QuickHash> =
+            HashMap::with_capacity_and_hasher(fleet.targets.len(), QuickHash::default());
         let mut passed: Vec<Candidate<'_>> = Vec::with_capacity(fleet.targets.len());
         let mut excluded: Vec<(CandidateReport, Exclusion)> = Vec::new();
-        for (at, ((target, health), info)) in fleet.targets.iter().zip(&infos).enumerate() {
-            let hash = fnv(fnv(text_hash, target.provider.as_bytes()), target.model.as_bytes());
+        for (at, ((target, health), row)) in fleet.targets.iter().zip(&rows).enumerate() {
+            let Some(info) = row.or_else(|| others.next().map(|(_, info)| info)) else { continue };
+            let mut hash = Quick::default();
+            target.hash(&mut hash);
+            let hash = hash.finish();
             let before = *seen.entry(hash).or_insert(at);
             if before != at && fleet.targets.get(before).is_some_and(|(before, _)| before == target) {
                 continue;
             }
-            let info: &ModelInfo = info;
             let cached = query.cached_tokens(target);
             let mut cost = info.price.estimate_cached(query.input_tokens, cached, ask.output);
             let exclusion = if pinned.is_some_and(|p| p != at) {
@@ -293,7 +305,7 @@ impl DefaultRouter {
                 excluded.push((report, exclusion));
                 continue;
             }
-            let (mut quality, _) = info.expected_quality(query.intent);
+            let (mut quality, prior_source) = info.expected_quality(query.intent);
             let (mut hope, mut outcomes, mut signs) = (0.0, 0.0, 0.0);
             if let Some(learned) = learned {
                 let expected = learned.of(target, quality, cost.map(NanoDollars::usd));
@@ -321,6 +333,7 @@ impl DefaultRouter {
                 cost,
                 cached,
                 quality,
+                prior_source,
                 hope,
                 outcomes,
                 signs,
@@ -328,7 +341,7 @@ impl DefaultRouter {
                 writing,
                 drawbacks,
                 score: 0.0,
-                hash,
+                tie: &tie,
             };
             candidate.score = self.score(query, &candidate, stakes);
             passed.push(candidate);
@@ -350,13 +363,13 @@ impl DefaultRouter {
         for (rank, (candidate, alternated)) in
             ranked.iter().filter_map(|(at, alternated)| Some((passed.get(*at)?, *alternated))).enumerate()
         {
-            let source = candidate.source(query);
+            let source = candidate.source();
             let reason = candidate.reason(rank, query, &source, previous, alternated);
             let standing = if rank == 0 { Standing::Chosen } else { Standing::Fallback };
             let mut report = CandidateReport::new(candidate.target.clone(), standing, Some(rank), reason.clone());
             fill(&mut report, candidate.info, candidate.health, candidate.cost, candidate.cached, ask.output);
             report.predicted_quality = Some(candidate.quality);
-            report.quality_source = Some(source.into_owned());
+            report.quality_source = Some(Cow::Owned(source.into_owned()));
             candidates.push(report);
             order.push(Planned { target: candidate.target.clone(), reason });
             previous = Some(candidate);
@@ -368,21 +381,11 @@ impl DefaultRouter {
     }
 }
 
-/// By hash of a target, its place in the fleet. The hash is spread well already.
-type Seen = HashMap<u64, usize, BuildHasherDefault<Identity>>;
-
-#[derive(Default)]
-struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        self.0 = fnv(self.0, bytes);
-    }
-    fn write_u64(&mut self, n: u64) {
-        self.0 = n;
+/// What is known of a target without a row: of a local model nothing but that it is free, of any other nothing.
+fn unlisted(target: &Target) -> ModelInfo {
+    match is_local(&target.provider) {
+        true => ModelInfo::local(&target.provider, &target.model),
+        false => ModelInfo::new(&target.provider, &target.model),
     }
 }
 

@@ -31,6 +31,7 @@ pub use types::{
 use crate::error::Result;
 use async_trait::async_trait;
 use std::fmt::Debug;
+use std::hash::{BuildHasherDefault, Hasher};
 
 /// FNV-1a of `bytes`: the same on every machine and in every version, for what has to fall the same way again.
 pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
@@ -40,6 +41,34 @@ pub(crate) fn stable_hash(bytes: &[u8]) -> u64 {
 fn fnv(hash: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(hash, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
+
+/// A quick hash of names, eight bytes at a time, for tables that a host fills and for what may fall otherwise in another version.
+#[derive(Clone, Copy, Default)]
+struct Quick(u64);
+
+impl Hasher for Quick {
+    fn finish(&self) -> u64 {
+        let mixed = (self.0 ^ (self.0 >> 32)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed ^ (mixed >> 29)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        let rest = (!rest.is_empty()).then_some(&last);
+        for word in words.iter().chain(rest) {
+            self.write_u64(u64::from_le_bytes(*word));
+        }
+    }
+
+    fn write_u64(&mut self, n: u64) {
+        self.0 = (self.0.rotate_left(23) ^ n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+/// Makes [`Quick`] hashes.
+type QuickHash = BuildHasherDefault<Quick>;
 
 /// A number between 0 and 1 from a hash: SplitMix64's finaliser, whose bits are as good as any.
 fn uniform(hash: u64) -> f64 {

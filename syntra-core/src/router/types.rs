@@ -4,6 +4,7 @@ use super::{ExperimentArm, Policies, RoutingStrategy};
 use crate::chat::NanoDollars;
 use crate::error::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -226,7 +227,7 @@ pub struct CandidateReport {
     /// How good its answer is expected to be, 0 to 1; `None` when that was not estimated.
     pub predicted_quality: Option<f32>,
     /// Where that is from: the prior's source, or how many outcomes of the model it rests on.
-    pub quality_source: Option<String>,
+    pub quality_source: Option<Cow<'static, str>>,
     /// What the call would cost with the predicted output, as its price and what was learned of its calls say; `None` when the price
     /// is unknown.
     pub estimated_cost: Option<NanoDollars>,
@@ -241,13 +242,13 @@ pub struct CandidateReport {
     pub tokens_per_second: Option<f32>,
     /// Its window in tokens, if known.
     pub context_window: Option<u64>,
-    /// Why it stands where it stands, in one sentence.
-    pub reason: String,
+    /// Why it stands where it stands, in one sentence; with figures for the excluded and the first sixteen, for the rest these are in the fields alone.
+    pub reason: Cow<'static, str>,
 }
 
 impl CandidateReport {
     /// A report on `target` with nothing estimated.
-    pub fn new(target: Target, standing: Standing, rank: Option<usize>, reason: impl Into<String>) -> Self {
+    pub fn new(target: Target, standing: Standing, rank: Option<usize>, reason: impl Into<Cow<'static, str>>) -> Self {
         Self {
             target,
             standing,
@@ -271,7 +272,7 @@ pub struct Planned {
     /// The target.
     pub target: Target,
     /// Why, in one sentence.
-    pub reason: String,
+    pub reason: Cow<'static, str>,
 }
 
 /// An ordered choice with its reasons.

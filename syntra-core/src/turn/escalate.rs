@@ -114,7 +114,7 @@ pub(super) async fn escalate(
         let targets = stronger(plan, &from, &turn.trace);
         let Some(to) = targets.first().cloned() else { break };
         let reason = format!("the answer of {from} was {}; a stronger model is asked", why.as_str());
-        let order = targets.into_iter().map(|target| Planned { target, reason: reason.clone() }).collect();
+        let order = targets.into_iter().map(|target| Planned { target, reason: reason.clone().into() }).collect();
         turn.think(out, format!("Asking {to}")).await;
         if reply.shown || reply.thought {
             out.emit(Event::Restart(Restart { reason: reason.clone() })).await;

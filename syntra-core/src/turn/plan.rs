@@ -203,7 +203,7 @@ pub(super) async fn again(
     };
     rebuild(turn, prepared, targets.first()?, window, &why).await.ok()?;
     let reason = format!("a shorter prompt; {why}");
-    let order = targets.into_iter().map(|target| Planned { target, reason: reason.clone() }).collect();
+    let order = targets.into_iter().map(|target| Planned { target, reason: reason.clone().into() }).collect();
     let request = turn.request(prepared.context.messages.clone());
     Some((Plan::new(order, plan.candidates.clone(), plan.intent, plan.confidence), request))
 }

@@ -59,7 +59,7 @@ impl Choice {
                 Target::new(provider, model)
             }
         };
-        Ok(Planned { target, reason: reason.unwrap_or_else(|| "chosen by the host's router".into()) })
+        Ok(Planned { target, reason: reason.map_or("chosen by the host's router".into(), Into::into) })
     }
 }
 
@@ -110,7 +110,7 @@ impl Router for HostRouter {
             .enumerate()
             .map(|(rank, planned)| {
                 let standing = if rank == 0 { Standing::Chosen } else { Standing::Fallback };
-                CandidateReport::new(planned.target.clone(), standing, Some(rank), planned.reason.as_str())
+                CandidateReport::new(planned.target.clone(), standing, Some(rank), planned.reason.clone())
             })
             .collect();
         let others = fleet.targets.iter().filter(|(target, _)| !order.iter().any(|p| p.target == *target));

@@ -1,7 +1,7 @@
 //! What one organisation's outcomes say: small sums by topic, by intent and by model.
 
 use super::features::{DIMENSIONS, Point, UNIT, cosine, nearest, quantised};
-use crate::router::{Intent, Sign, Target};
+use crate::router::{Intent, QuickHash, Sign, Target};
 use crate::search::scan_i8;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
@@ -166,7 +166,7 @@ fn rounded(point: &Point) -> ([i8; DIMENSIONS], f32) {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Outcomes {
     pub targets: Vec<Target>,
-    pub places: HashMap<Target, u16>,
+    pub places: HashMap<Target, u16, QuickHash>,
     /// For each model, by intent.
     pub by_intent: Vec<[Sum; Intent::ALL.len()]>,
     /// For each model, what shows without a score.
