@@ -1,115 +1,183 @@
-//! Numbers and texts as bytes, little-endian, for snapshots of an index. Reading says `None` where the bytes are not what was written.
+//! Columns of numbers and texts as bytes, little-endian, for snapshots of an index. They are cut into parts of about a megabyte, so that
+//! each is checked and taken over while it is near the processor. Reading says `None` where the bytes are not what was written.
 
-/// Bytes in the making.
-#[derive(Debug, Default)]
-pub(crate) struct Out(pub(crate) Vec<u8>);
+/// Bytes of a part.
+const PART: usize = 1 << 20;
 
-impl Out {
-    pub(crate) fn u8(&mut self, x: u8) {
-        self.0.push(x);
+/// Columns being written: `write` gets one part after the other.
+pub(crate) struct ColumnsOut<W> {
+    write: W,
+    buffer: Vec<u8>,
+}
+
+impl<E, W: FnMut(&[u8]) -> Result<(), E>> ColumnsOut<W> {
+    pub(crate) fn new(write: W) -> Self {
+        Self { write, buffer: Vec::with_capacity(PART) }
     }
 
-    pub(crate) fn u32(&mut self, x: u32) {
-        self.0.extend_from_slice(&x.to_le_bytes());
+    /// A column of things that take `N` bytes each.
+    pub(crate) fn column<const N: usize>(&mut self, items: impl ExactSizeIterator<Item = [u8; N]>) -> Result<(), E> {
+        (self.write)(&(items.len() as u64).to_le_bytes())?;
+        self.buffer.clear();
+        for item in items {
+            self.buffer.extend_from_slice(&item);
+            if self.buffer.len() + N > PART {
+                (self.write)(&self.buffer)?;
+                self.buffer.clear();
+            }
+        }
+        if self.buffer.is_empty() { Ok(()) } else { (self.write)(&self.buffer) }
     }
 
-    pub(crate) fn u64(&mut self, x: u64) {
-        self.0.extend_from_slice(&x.to_le_bytes());
+    pub(crate) fn number(&mut self, number: u64) -> Result<(), E> {
+        (self.write)(&number.to_le_bytes())
     }
 
-    pub(crate) fn f32(&mut self, x: f32) {
-        self.u32(x.to_bits());
+    pub(crate) fn numbers(&mut self, numbers: &[u32]) -> Result<(), E> {
+        self.column(numbers.iter().map(|x| x.to_le_bytes()))
     }
 
-    pub(crate) fn f64(&mut self, x: f64) {
-        self.u64(x.to_bits());
+    pub(crate) fn floats(&mut self, numbers: &[f32]) -> Result<(), E> {
+        self.column(numbers.iter().map(|x| x.to_le_bytes()))
     }
 
-    pub(crate) fn text(&mut self, text: &str) {
-        self.u32(text.len() as u32);
-        self.0.extend_from_slice(text.as_bytes());
-    }
-
-    /// A list of numbers with their count before it.
-    pub(crate) fn list<const N: usize>(&mut self, numbers: impl ExactSizeIterator<Item = [u8; N]>) {
-        self.u32(numbers.len() as u32);
-        self.0.reserve(numbers.len() * N);
-        numbers.for_each(|bytes| self.0.extend_from_slice(&bytes));
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) -> Result<(), E> {
+        (self.write)(&(bytes.len() as u64).to_le_bytes())?;
+        bytes.chunks(PART).try_for_each(&mut self.write)
     }
 }
 
-/// Bytes being read.
-#[derive(Debug)]
-pub(crate) struct In<'a>(pub(crate) &'a [u8]);
+/// Columns being read: `next` puts the next part into the buffer that it gets.
+pub(crate) struct ColumnsIn<R> {
+    next: R,
+    buffer: Vec<u8>,
+    /// No column can be of more bytes.
+    most: u64,
+}
 
-impl<'a> In<'a> {
-    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
+impl<R: FnMut(&mut Vec<u8>) -> Option<()>> ColumnsIn<R> {
+    /// `most` is how many bytes there are in all, so that a wrong number cannot take all memory.
+    pub(crate) fn new(next: R, most: u64) -> Self {
+        Self { next, buffer: Vec::new(), most }
     }
 
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
+    pub(crate) fn number(&mut self) -> Option<u64> {
+        (self.next)(&mut self.buffer)?;
+        Some(u64::from_le_bytes(self.buffer.as_slice().try_into().ok()?))
     }
 
-    pub(crate) fn u8(&mut self) -> Option<u8> {
-        self.array::<1>().map(|[x]| x)
+    /// A column of things that take `N` bytes each; `None` too where `of` says so of one.
+    pub(crate) fn column_of<const N: usize, T>(&mut self, mut of: impl FnMut(&[u8; N]) -> Option<T>) -> Option<Vec<T>> {
+        let mut items = self.begin(N)?;
+        while let Some(part) = self.part::<N, T>(&items)? {
+            for item in part {
+                items.1.push(of(item)?);
+            }
+        }
+        Some(items.1)
     }
 
-    pub(crate) fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
+    /// As [`ColumnsIn::column_of`], for what any bytes are.
+    pub(crate) fn column<const N: usize, T>(&mut self, of: impl Fn(&[u8; N]) -> T) -> Option<Vec<T>> {
+        let mut items = self.begin(N)?;
+        while let Some(part) = self.part::<N, T>(&items)? {
+            items.1.extend(part.iter().map(&of));
+        }
+        Some(items.1)
     }
 
-    pub(crate) fn u64(&mut self) -> Option<u64> {
-        self.array().map(u64::from_le_bytes)
+    fn begin<T>(&mut self, size: usize) -> Option<(usize, Vec<T>)> {
+        let count = self.number()?;
+        if count.checked_mul(size as u64)? > self.most {
+            return None;
+        }
+        Some((count as usize, Vec::with_capacity(count as usize)))
     }
 
-    pub(crate) fn f32(&mut self) -> Option<f32> {
-        self.u32().map(f32::from_bits)
+    /// The next things of a column of which some are there already; nothing at its end.
+    fn part<const N: usize, T>(&mut self, (count, there): &(usize, Vec<T>)) -> Option<Option<&[[u8; N]]>> {
+        let left = count - there.len();
+        if left == 0 {
+            return Some(None);
+        }
+        (self.next)(&mut self.buffer)?;
+        let (items, rest) = self.buffer.as_chunks::<N>();
+        let sound = rest.is_empty() && !items.is_empty() && items.len() <= left;
+        sound.then_some(Some(items))
     }
 
-    pub(crate) fn f64(&mut self) -> Option<f64> {
-        self.u64().map(f64::from_bits)
+    pub(crate) fn numbers(&mut self) -> Option<Vec<u32>> {
+        self.column(|x| u32::from_le_bytes(*x))
     }
 
-    pub(crate) fn text(&mut self) -> Option<&'a str> {
-        let length = self.u32()? as usize;
-        std::str::from_utf8(self.take(length)?).ok()
+    pub(crate) fn floats(&mut self) -> Option<Vec<f32>> {
+        self.column(|x| f32::from_le_bytes(*x))
     }
 
-    /// A list of [`Out::list`].
-    pub(crate) fn list<const N: usize>(&mut self) -> Option<&'a [[u8; N]]> {
-        let count = self.u32()? as usize;
-        let bytes = self.take(count.checked_mul(N)?)?;
-        Some(bytes.as_chunks::<N>().0)
+    pub(crate) fn bytes(&mut self) -> Option<Vec<u8>> {
+        self.column(|[x]| *x)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::convert::Infallible;
 
     proptest::proptest! {
         #[test]
-        fn what_was_written_is_read(text in ".{0,20}", numbers in proptest::collection::vec(proptest::num::u32::ANY, 0..20), x: f32, cut in 0usize..200) {
-            let mut out = Out::default();
-            out.u8(7);
-            out.text(&text);
-            out.f32(x);
-            out.f64(f64::from(x));
-            out.u64(u64::MAX);
-            out.list(numbers.iter().map(|n| n.to_le_bytes()));
-            let read = |bytes: &[u8]| {
-                let mut bytes = In(bytes);
-                let read = (bytes.u8()?, bytes.text()?.to_owned(), bytes.f32()?.to_bits(), bytes.f64()?.to_bits(), bytes.u64()?);
-                let list: Vec<u32> = bytes.list()?.iter().map(|n| u32::from_le_bytes(*n)).collect();
-                Some((read, list))
+        fn what_was_written_is_read(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..60),
+            numbers in proptest::collection::vec(proptest::num::u32::ANY, 0..20),
+            floats in proptest::collection::vec(proptest::num::f32::ANY, 0..20),
+            gone in 0usize..12,
+        ) {
+            let mut parts: Vec<Vec<u8>> = Vec::new();
+            let mut out = ColumnsOut::new(|part: &[u8]| {
+                parts.push(part.to_vec());
+                Ok::<(), Infallible>(())
+            });
+            let Ok(()) = out.bytes(&bytes);
+            let Ok(()) = out.numbers(&numbers);
+            let Ok(()) = out.number(u64::MAX);
+            let Ok(()) = out.floats(&floats);
+            let read = |parts: &[Vec<u8>]| {
+                let mut parts = parts.iter();
+                let next = |buffer: &mut Vec<u8>| {
+                    buffer.clear();
+                    buffer.extend_from_slice(parts.next()?);
+                    Some(())
+                };
+                let mut columns = ColumnsIn::new(next, 1_000);
+                let read = (columns.bytes()?, columns.numbers()?, columns.number()?);
+                Some((read, columns.floats()?.into_iter().map(f32::to_bits).collect::<Vec<_>>()))
             };
-            let expected = ((7, text, x.to_bits(), f64::from(x).to_bits(), u64::MAX), numbers);
-            proptest::prop_assert_eq!(read(&out.0), Some(expected));
-            let cut = cut.min(out.0.len());
-            proptest::prop_assert!(cut == out.0.len() || read(&out.0[..cut]).is_none());
+            let bits: Vec<u32> = floats.iter().map(|x| x.to_bits()).collect();
+            proptest::prop_assert_eq!(read(&parts), Some(((bytes, numbers, u64::MAX), bits)));
+            // Cut short or with a part missing it is nothing.
+            if gone < parts.len() {
+                parts.remove(gone);
+                proptest::prop_assert!(read(&parts).is_none());
+            }
         }
+    }
+
+    #[test]
+    fn long_columns_come_in_parts_and_wrong_counts_take_no_memory() {
+        let numbers: Vec<u32> = (0..700_000).collect();
+        let mut parts: Vec<Vec<u8>> = Vec::new();
+        let Ok(()) = ColumnsOut::new(|part: &[u8]| {
+            parts.push(part.to_vec());
+            Ok::<(), Infallible>(())
+        })
+        .numbers(&numbers);
+        assert_eq!(parts.len(), 4);
+        let read = |parts: &[Vec<u8>]| {
+            let mut parts = parts.iter();
+            ColumnsIn::new(|buffer| parts.next().map(|part| buffer.clone_from(part)), 1 << 30).numbers()
+        };
+        assert_eq!(read(&parts), Some(numbers));
+        parts[0] = (1u64 << 60).to_le_bytes().to_vec();
+        assert_eq!(read(&parts), None);
     }
 }

@@ -1,8 +1,10 @@
 //! Which documents name the same things: a graph of documents and entities, walked one or two explicit hops.
 
+use super::bytes::{ColumnsIn, ColumnsOut};
+use super::dictionary::Dictionary;
 use super::entities::{entities_in, entity_key};
+use super::lists::Lists;
 use rustc_hash::FxHashMap;
-use std::sync::Arc;
 
 /// Entities in more documents than this, or in more than one in `SHARE`, say nothing about one of them.
 const MOST_DOCUMENTS: usize = 30;
@@ -27,11 +29,10 @@ struct Edge {
 /// Documents (by slot) and the entities they name.
 #[derive(Debug, Default)]
 pub(crate) struct EntityGraph {
-    keys: FxHashMap<Arc<str>, u32>,
-    names: Vec<Option<Arc<str>>>,
-    free: Vec<u32>,
+    names: Dictionary,
     edges: Vec<Vec<Edge>>,
-    forward: Vec<Box<[u32]>>,
+    /// What each document names, its title first.
+    forward: Lists<u32>,
     /// Whether the document of a slot has a title.
     has_title: Vec<bool>,
     /// Of how many documents an entity is the title.
@@ -81,40 +82,54 @@ impl EntityGraph {
         self.place(slot, &entities);
     }
 
-    /// Every name by its number; `None` for a number that is free.
-    pub(crate) fn dictionary(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
-        self.names.iter().map(|name| name.as_deref())
+    /// Writes what [`EntityGraph::restore`] reads.
+    pub(crate) fn save<E, W: FnMut(&[u8]) -> Result<(), E>>(&self, out: &mut ColumnsOut<W>) -> Result<(), E> {
+        self.names.save(out)?;
+        self.forward.save(out, |entity| entity.to_le_bytes())?;
+        out.column(self.has_title.iter().map(|titled| [u8::from(*titled)]))
     }
 
-    /// A graph with the names of an [`EntityGraph::dictionary`] and no document.
-    pub(crate) fn with_dictionary(names: Vec<Option<Arc<str>>>) -> Self {
-        let named = |(entity, name): (usize, &Option<Arc<str>>)| Some((Arc::clone(name.as_ref()?), entity as u32));
-        Self {
-            keys: names.iter().enumerate().filter_map(named).collect(),
-            free: (0u32..).zip(&names).filter(|(_, name)| name.is_none()).map(|(entity, _)| entity).collect(),
-            edges: vec![Vec::new(); names.len()],
-            titles: vec![0; names.len()],
+    /// The graph that [`EntityGraph::save`] wrote; `is_live` says which slots are in use. Edges are made anew from what each document names.
+    pub(crate) fn restore<R: FnMut(&mut Vec<u8>) -> Option<()>>(
+        from: &mut ColumnsIn<R>,
+        is_live: impl Fn(u32) -> bool,
+    ) -> Option<Self> {
+        let names = Dictionary::restore(from)?;
+        let forward: Lists<u32> = Lists::restore(from, |entity| u32::from_le_bytes(*entity))?;
+        let has_title = from.column(|[titled]| *titled != 0)?;
+        let mut graph = Self {
+            edges: vec![Vec::new(); names.numbers()],
+            titles: vec![0; names.numbers()],
             names,
+            has_title,
             ..Self::default()
+        };
+        for slot in 0..graph.has_title.len() as u32 {
+            let (entities, titled) = (forward.get(slot), graph.has_title.get(slot as usize) == Some(&true));
+            let twice = |(at, entity): (usize, &u32)| entities.get(..at).is_some_and(|before| before.contains(entity));
+            if !is_live(slot) {
+                if !entities.is_empty() || titled {
+                    return None;
+                }
+                continue;
+            }
+            if entities.iter().enumerate().any(twice) || (titled && entities.is_empty()) {
+                return None;
+            }
+            graph.documents += 1;
+            for (at, entity) in entities.iter().enumerate() {
+                let titled = titled && at == 0;
+                graph.edges.get_mut(*entity as usize)?.push(Edge { slot, titled });
+                *graph.titles.get_mut(*entity as usize)? += u32::from(titled);
+                graph.titled += usize::from(titled);
+            }
         }
-    }
-
-    /// Whether the first of a document's entities is its title.
-    pub(crate) fn is_titled(&self, slot: u32) -> bool {
-        self.has_title.get(slot as usize) == Some(&true)
-    }
-
-    /// Puts a document into the empty `slot`, its entities as [`EntityGraph::entities_of`] has them; `None`, and nothing changes, where
-    /// they are not of the dictionary or one is there twice.
-    pub(crate) fn restore(&mut self, slot: u32, entities: &[u32], titled: bool) -> Option<()> {
-        let known = |entity: &u32| self.names.get(*entity as usize).is_some_and(Option::is_some);
-        let twice = |(at, entity): (usize, &u32)| entities.get(..at).is_some_and(|before| before.contains(entity));
-        if !entities.iter().all(known) || entities.iter().enumerate().any(twice) || (titled && entities.is_empty()) {
+        if (0u32..).zip(&graph.edges).any(|(entity, list)| !list.is_empty() && graph.names.text(entity).is_none()) {
             return None;
         }
-        let entities: Vec<(u32, bool)> = entities.iter().enumerate().map(|(at, e)| (*e, titled && at == 0)).collect();
-        self.place(slot, &entities);
-        Some(())
+        graph.named = (0..graph.edges.len() as u32).map(|entity| graph.named_by(entity)).sum();
+        graph.forward = forward;
+        Some(graph)
     }
 
     fn place(&mut self, slot: u32, entities: &[(u32, bool)]) {
@@ -132,21 +147,20 @@ impl EntityGraph {
         }
         self.documents += 1;
         let place = slot as usize;
-        if self.forward.len() <= place {
-            self.forward.resize_with(place + 1, Default::default);
+        if self.has_title.len() <= place {
             self.has_title.resize(place + 1, false);
         }
         if let Some(has_title) = self.has_title.get_mut(place) {
             *has_title = entities.iter().any(|(_, titled)| *titled);
         }
-        if let Some(forward) = self.forward.get_mut(place) {
-            *forward = entities.iter().map(|(e, _)| *e).collect();
-        }
+        self.forward.set(slot, &entities.iter().map(|(e, _)| *e).collect::<Vec<_>>());
     }
 
     /// Takes a document out.
     pub(crate) fn remove(&mut self, slot: u32) {
-        let Some(forward) = self.forward.get_mut(slot as usize).map(std::mem::take) else { return };
+        let Some(has_title) = self.has_title.get_mut(slot as usize) else { return };
+        *has_title = false;
+        let forward = self.forward.take(slot);
         self.documents = self.documents.saturating_sub(1);
         for &entity in &forward {
             self.named -= self.named_by(entity);
@@ -162,34 +176,17 @@ impl EntityGraph {
             let Some(list) = self.edges.get_mut(entity as usize) else { continue };
             if list.is_empty() {
                 *list = Vec::new();
-                if let Some(name) = self.names.get_mut(entity as usize).and_then(Option::take) {
-                    self.keys.remove(&name);
-                    self.free.push(entity);
-                }
+                self.names.remove(entity);
             }
         }
     }
 
     fn intern(&mut self, key: &str) -> u32 {
-        if let Some(&entity) = self.keys.get(key) {
-            return entity;
+        let entity = self.names.intern(key);
+        if self.edges.len() < self.names.numbers() {
+            self.edges.resize_with(self.names.numbers(), Vec::new);
+            self.titles.resize(self.names.numbers(), 0);
         }
-        let name: Arc<str> = Arc::from(key);
-        let entity = match self.free.pop() {
-            Some(entity) => {
-                if let Some(place) = self.names.get_mut(entity as usize) {
-                    *place = Some(Arc::clone(&name));
-                }
-                entity
-            }
-            None => {
-                self.names.push(Some(Arc::clone(&name)));
-                self.edges.push(Vec::new());
-                self.titles.push(0);
-                (self.names.len() - 1) as u32
-            }
-        };
-        self.keys.insert(name, entity);
         entity
     }
 
@@ -197,7 +194,7 @@ impl EntityGraph {
     pub(crate) fn named(&self, names: &[String], text: &str) -> Vec<u32> {
         let mut found: Vec<u32> = Vec::new();
         for key in names.iter().map(|name| entity_key(name)).chain(entities_in(text)) {
-            if let Some(&entity) = self.keys.get(key.as_str())
+            if let Some(entity) = self.names.number(&key)
                 && !found.contains(&entity)
             {
                 found.push(entity);
@@ -208,7 +205,7 @@ impl EntityGraph {
 
     /// The key of an entity.
     pub(crate) fn name(&self, entity: u32) -> Option<&str> {
-        self.names.get(entity as usize)?.as_deref()
+        self.names.text(entity)
     }
 
     /// The documents that name an entity, and whether it is their title.
@@ -218,15 +215,15 @@ impl EntityGraph {
 
     /// The entities that a document names.
     pub(crate) fn entities_of(&self, slot: u32) -> &[u32] {
-        self.forward.get(slot as usize).map_or(&[], |of| of)
+        self.forward.get(slot)
     }
 
     /// The share of `entities` that the document names.
     pub(crate) fn overlap(&self, slot: u32, entities: &[u32]) -> f32 {
-        let Some(of) = self.forward.get(slot as usize) else { return 0.0 };
         if entities.is_empty() {
             return 0.0;
         }
+        let of = self.forward.get(slot);
         entities.iter().filter(|e| of.contains(e)).count() as f32 / entities.len() as f32
     }
 
@@ -234,8 +231,7 @@ impl EntityGraph {
     fn is_named(&self, slot: u32) -> bool {
         let at = slot as usize;
         // The title is the first of a document's entities.
-        let title =
-            if self.has_title.get(at) == Some(&true) { self.forward.get(at).and_then(|of| of.first()) } else { None };
+        let title = if self.has_title.get(at) == Some(&true) { self.forward.get(slot).first() } else { None };
         title.is_some_and(|entity| self.named_by(*entity) > 0)
     }
 
@@ -246,8 +242,7 @@ impl EntityGraph {
         let (untitled, in_passing) = self.shares();
         let mut gains: FxHashMap<u32, f32> = FxHashMap::default();
         for &(seed, score) in seeds {
-            let Some(entities) = self.forward.get(seed as usize) else { continue };
-            for &entity in entities {
+            for &entity in self.forward.get(seed) {
                 let Some(list) = self.edges.get(entity as usize) else { continue };
                 if list.len() < 2 || list.len() > most {
                     continue;
@@ -294,10 +289,12 @@ impl EntityGraph {
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        let names: usize = self.names.iter().flatten().map(|n| n.len() + 40).sum();
         let edges: usize = self.edges.iter().map(|e| e.capacity() * 8 + 24).sum();
-        let forward: usize = self.forward.iter().map(|f| f.len() * 4 + 16).sum();
-        names + edges + forward
+        self.names.memory_bytes()
+            + edges
+            + self.forward.memory_bytes()
+            + self.has_title.capacity()
+            + self.titles.capacity() * 4
     }
 }
 

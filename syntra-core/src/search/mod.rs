@@ -5,9 +5,11 @@
 
 mod bm25;
 mod bytes;
+mod dictionary;
 mod entities;
 mod graph;
 mod languages;
+mod lists;
 mod partition;
 mod rank;
 mod sheets;

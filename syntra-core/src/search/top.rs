@@ -69,24 +69,38 @@ impl TopK {
 const SAMPLE: usize = 1_024;
 const SAMPLED_FROM: usize = 4 * SAMPLE;
 
+/// The places of a sample of `count` things, for [`sampled_floor`]; none where there are too few of them.
+pub(crate) fn sample_of(count: usize) -> impl Iterator<Item = usize> {
+    let there = if count >= SAMPLED_FROM { count } else { 0 };
+    (0..there).step_by((count / SAMPLE).max(1))
+}
+
+/// About where the `limit` best of `count` begin, by the scores of a sample of them, or somewhat lower.
+pub(crate) fn sampled_floor(mut sample: Vec<f32>, count: usize, limit: usize) -> f32 {
+    let share = limit as f32 * sample.len() as f32 / count as f32;
+    // Some more than the sample says, for it is one.
+    let rank = (share + 4.0 * share.sqrt() + 8.0) as usize;
+    if limit == 0 || rank >= sample.len() {
+        return f32::NEG_INFINITY;
+    }
+    let (_, at, _) = sample.select_nth_unstable_by(rank, |a, b| b.total_cmp(a));
+    *at
+}
+
 /// The places of the `limit` best of `scores`, in order; of equal ones at the end the first. A sample tells about where they begin, and
 /// what lies below is passed over in blocks, without a branch for each.
 pub(crate) fn best_places(scores: &[f32], limit: usize) -> Vec<u32> {
-    let mut floor = f32::NEG_INFINITY;
-    if scores.len() >= SAMPLED_FROM && limit > 0 {
-        let mut sample: Vec<f32> = scores.iter().step_by(scores.len() / SAMPLE).copied().collect();
-        let share = limit as f32 * sample.len() as f32 / scores.len() as f32;
-        // Some more than the sample says, for it is one.
-        let rank = (share + 4.0 * share.sqrt() + 8.0) as usize;
-        if rank < sample.len() {
-            let (_, at, _) = sample.select_nth_unstable_by(rank, |a, b| b.total_cmp(a));
-            floor = *at;
-        }
-    }
+    let sample = sample_of(scores.len()).filter_map(|at| scores.get(at).copied()).collect();
+    let floor = sampled_floor(sample, scores.len(), limit);
     let mut found = reaching(scores, floor);
     if found.len() < limit && floor > f32::NEG_INFINITY {
         found = reaching(scores, f32::NEG_INFINITY);
     }
+    places_of(found, limit)
+}
+
+/// The places of the `limit` best of `found`, in order; of equal ones at the end the first.
+pub(crate) fn places_of(mut found: Vec<(u32, f32)>, limit: usize) -> Vec<u32> {
     if found.len() > limit {
         if limit > 0 {
             found.select_nth_unstable_by(limit - 1, order);
@@ -104,7 +118,7 @@ fn reaching(scores: &[f32], floor: f32) -> Vec<(u32, f32)> {
     let mut found = Vec::new();
     let (blocks, rest) = scores.as_chunks::<BLOCK>();
     for (at, block) in blocks.iter().enumerate() {
-        if block.iter().fold(false, |any, score| any | (*score >= floor)) {
+        if block.iter().map(|score| i32::from(*score >= floor)).sum::<i32>() != 0 {
             let first = (at * BLOCK) as u32;
             found.extend((first..).zip(block.iter().copied()).filter(|(_, score)| *score >= floor));
         }

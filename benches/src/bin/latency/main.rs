@@ -2,6 +2,7 @@
 //! first recall of one of many users after opening.
 //!
 //! `cargo run --release -p syntra-benches --bin latency -- 10000 100000` for those sizes (1000000 takes minutes to fill and 3 GB);
+//! `folder=PATH` before a size keeps its store there, and takes the one that is there, so that a large one is filled once;
 //! `users` for 10,000 users of 100 memories each; `vectors 100000` for the scan of vectors alone, with what it finds of the exact ten
 //! (with `WITH_GRAPH=1` in the environment beside a graph, which takes minutes to build; `VECTORS_OF=FILE` embeds that file's lines).
 
@@ -36,34 +37,50 @@ fn run() -> Result<()> {
     if arguments.peek().is_none() {
         return Err(Error::invalid("name sizes (10000 100000), users, or vectors and sizes"));
     }
-    let mut of_vectors = false;
+    let (mut of_vectors, mut kept) = (false, None);
     for argument in arguments {
+        if let Some(path) = argument.strip_prefix("folder=") {
+            kept = Some(std::path::PathBuf::from(path));
+            continue;
+        }
         match argument.as_str() {
             "users" => runtime.block_on(many_users())?,
             "vectors" => of_vectors = true,
             size => {
                 let size = size.parse().map_err(|_| Error::invalid(format!("{size:?} is no size")))?;
-                if of_vectors { runtime.block_on(vectors(size))? } else { runtime.block_on(one_user(size))? }
+                if of_vectors {
+                    runtime.block_on(vectors(size))?
+                } else {
+                    runtime.block_on(one_user(size, kept.take()))?
+                }
             }
         }
     }
     Ok(())
 }
 
-async fn one_user(size: usize) -> Result<()> {
-    let folder = tempfile::tempdir().map_err(|e| Error::invalid(e.to_string()))?;
-    let (stored, scope) = (memories(folder.path())?, Scope::local());
+async fn one_user(size: usize, kept: Option<std::path::PathBuf>) -> Result<()> {
+    let temporary = tempfile::tempdir().map_err(|e| Error::invalid(e.to_string()))?;
+    let folder = kept.as_deref().unwrap_or(temporary.path());
+    let (stored, scope) = (memories(folder)?, Scope::local());
+    let there = stored.stats(&scope).await?.total as usize;
     let begin = Instant::now();
-    for from in (0..size).step_by(BATCH) {
+    for from in (there..size).step_by(BATCH) {
         stored.remember(&scope, (from..(from + BATCH).min(size)).map(turn).collect()).await?;
     }
-    println!("{size} memories: {:.0} remembered a second with embedding", size as f64 / begin.elapsed().as_secs_f64());
+    if there < size {
+        let rate = (size - there) as f64 / begin.elapsed().as_secs_f64();
+        println!("{size} memories: {rate:.0} remembered a second with embedding");
+    } else {
+        println!("{there} memories that were there");
+    }
     let first = Instant::now();
     stored.recall(&scope, question(1).into()).await?;
-    println!("  first recall, the index built from the rows: {:?}", first.elapsed());
+    let how = if there < size { "built from the rows" } else { "from the rows or the snapshot" };
+    println!("  first recall, the index {how}: {:?}", first.elapsed());
     for _ in 0..3 {
         let begin = Instant::now();
-        let opened = memories(folder.path())?;
+        let opened = memories(folder)?;
         opened.recall(&scope, question(2).into()).await?;
         println!("  opened, and first recall from the snapshot: {:?}", begin.elapsed());
     }

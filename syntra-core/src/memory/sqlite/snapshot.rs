@@ -13,18 +13,16 @@ use rustc_hash::FxHasher;
 use sha2::{Digest as _, Sha256};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::hash::Hasher as _;
-use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// What a file begins with, and the version of its layout.
 const MAGIC: &[u8; 8] = b"syntraix";
-const LAYOUT: u32 = 1;
+const LAYOUT: u32 = 2;
 /// An index of fewer memories is built from its rows as quickly as anybody notices.
 pub(super) const FROM: usize = 2_000;
 /// A snapshot is made anew when more than one memory in this many was written since.
 pub(super) const STALE_SHARE: usize = 4;
-/// No part of a file is larger.
-const LARGEST_PART: u64 = 1 << 32;
 
 pub(super) type Token = [u8; 16];
 
@@ -81,24 +79,27 @@ impl Snapshot {
     }
 
     fn read(&self, token: Token, dimensions: usize, graph_from: usize) -> io::Result<Option<Partition>> {
-        let file = File::open(&self.path)?;
-        let mut left = file.metadata()?.len();
-        let mut file = BufReader::with_capacity(1 << 16, file);
-        let mut header = [0; HEADER];
-        file.read_exact(&mut header)?;
-        if header != self::header(token) {
+        let mut file = File::open(&self.path)?;
+        let bytes = file.metadata()?.len();
+        let mut head = [0; HEADER + 8];
+        file.read_exact(&mut head)?;
+        let Some((header, middle)) = head.split_last_chunk::<8>() else { return Ok(None) };
+        let middle = u64::from_le_bytes(*middle);
+        if header != self::header(token) || middle > bytes {
             return Ok(None);
         }
-        let part = || {
-            let mut frame = [0; 16];
-            file.read_exact(&mut frame).ok()?;
-            let [length, sum] = [frame.first_chunk::<8>()?, frame.last_chunk::<8>()?].map(|x| u64::from_le_bytes(*x));
-            left = left.checked_sub(length).filter(|_| length <= LARGEST_PART)?;
-            let mut bytes = vec![0; length as usize];
-            file.read_exact(&mut bytes).ok()?;
-            (checksum(&bytes) == sum).then_some(bytes)
-        };
-        Ok(Partition::restore(dimensions, graph_from, part))
+        // The vectors are most of it, so that two threads are done in half the time.
+        let mut other = File::open(&self.path)?;
+        other.seek(SeekFrom::Start(middle))?;
+        let (partition, vectors) = std::thread::scope(|scope| {
+            let vectors = std::thread::Builder::new()
+                .name("syntra-snapshot".into())
+                .spawn_scoped(scope, || Partition::restore_vectors(dimensions, parts(other, bytes), bytes));
+            let partition = Partition::restore(dimensions, graph_from, parts(file, bytes), bytes);
+            // Without a thread, or with one that panicked, the rows are read.
+            (partition, vectors.ok().and_then(|thread| thread.join().ok().flatten()))
+        });
+        Ok(partition.zip(vectors).and_then(|(partition, vectors)| partition.with_vectors(vectors)))
     }
 
     /// Writes the file; nobody uses it before [`Snapshot::publish`].
@@ -119,11 +120,14 @@ impl Snapshot {
         let written = options.open(&unfinished).and_then(|file| {
             let mut file = BufWriter::with_capacity(1 << 16, file);
             file.write_all(&header(token))?;
-            partition.save(|part| {
-                file.write_all(&(part.len() as u64).to_le_bytes())?;
-                file.write_all(&checksum(part).to_le_bytes())?;
-                file.write_all(part)
-            })?;
+            file.write_all(&[0; 8])?;
+            partition.save(|part| write_part(&mut file, part))?;
+            // Where the vectors begin.
+            let middle = file.stream_position()?;
+            file.seek(SeekFrom::Start(HEADER as u64))?;
+            file.write_all(&middle.to_le_bytes())?;
+            file.seek(SeekFrom::Start(middle))?;
+            partition.save_vectors(|part| write_part(&mut file, part))?;
             file.flush()?;
             std::fs::rename(&unfinished, &self.path)
         });
@@ -187,6 +191,25 @@ pub(super) fn forget(connection: &Connection, scope: &Scope) -> Result<bool> {
 }
 
 const HEADER: usize = 8 + 4 + 8 + 16;
+
+fn write_part(file: &mut impl Write, part: &[u8]) -> io::Result<()> {
+    file.write_all(&(part.len() as u64).to_le_bytes())?;
+    file.write_all(&checksum(part).to_le_bytes())?;
+    file.write_all(part)
+}
+
+/// Puts one part of the rest of `file` after the other into a buffer; nothing where one is damaged or the file ends. The file has `left` bytes.
+fn parts(mut file: File, mut left: u64) -> impl FnMut(&mut Vec<u8>) -> Option<()> {
+    move |buffer| {
+        let mut frame = [0; 16];
+        file.read_exact(&mut frame).ok()?;
+        let [length, sum] = [frame.first_chunk::<8>()?, frame.last_chunk::<8>()?].map(|x| u64::from_le_bytes(*x));
+        left = left.checked_sub(length)?;
+        buffer.resize(usize::try_from(length).ok()?, 0);
+        file.read_exact(buffer).ok()?;
+        (checksum(buffer) == sum).then_some(())
+    }
+}
 
 fn header(token: Token) -> [u8; HEADER] {
     let mut header = [0; HEADER];

@@ -1,15 +1,15 @@
 //! What a partition keeps of a document beside its terms, vector and entities.
 
 use super::times::Stretch;
-use super::wording::{Pairs, PairsRead, has_name, is_number, is_of_oneself};
+use super::wording::{PairsRead, has_name, is_number, is_of_oneself};
 use crate::chat::Role;
 use crate::memory::MemoryType;
 use crate::query::resolve_statement_time;
 use crate::search::IndexDocument;
+use crate::search::lists::Span;
 use crate::search::text::{TextAnalyzer, is_code, is_stop_word};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use std::sync::Arc;
 
 /// Words that tell a time. Sorted.
 const TIME_WORDS: &[&str] = &[
@@ -86,37 +86,209 @@ pub(super) const TEXT_WEIGHT: f32 = 1.0;
 pub(super) const TITLE_WEIGHT: f32 = 1.0;
 pub(super) const CONTEXT_WEIGHT: f32 = 1.0;
 
-#[derive(Debug)]
+/// What the signals read of a document, in one line of the processor's cache. What is longer (pairs of words, title, id) lies elsewhere.
+#[derive(Clone, Copy, Debug)]
+#[repr(align(64))]
 pub(super) struct Document {
-    pub(super) id: Arc<str>,
-    pub(super) kind: MemoryType,
-    pub(super) role: Option<Role>,
-    pub(super) speaker: Option<u32>,
-    pub(super) conversation: Option<u32>,
+    spoken: [f64; 2],
+    /// When it was said, or else remembered.
+    seconds: i64,
+    nanoseconds: i32,
+    speaker: u32,
+    /// Its table of pairs, see [`super::wording::Pairs`].
+    pub(super) pairs: Span,
+    conversation: u32,
     /// Its place in its conversation.
     pub(super) position: u32,
-    pub(super) said_at: Option<Timestamp>,
-    pub(super) created_at: Timestamp,
-    pub(super) reliability: Option<f32>,
-    pub(super) access_count: u64,
+    /// Not a number where nobody said.
+    reliability: f32,
+    pub(super) access_count: u32,
     pub(super) content_words: u32,
-    pub(super) is_question: bool,
-    pub(super) time_cue: bool,
-    pub(super) is_code: bool,
-    pub(super) first_person: bool,
-    pub(super) has_name: bool,
-    pub(super) has_number: bool,
-    pub(super) spoken: Option<Stretch>,
-    pub(super) pairs: Pairs,
-    /// The terms of its title that mean something, each once.
-    pub(super) title: Box<[u32]>,
+    marks: u16,
+    pub(super) kind: MemoryType,
+    pub(super) role: Option<Role>,
+}
+
+const _: () = assert!(size_of::<Document>() == 64);
+
+/// Stands for none.
+const NONE: u32 = u32::MAX;
+/// Bytes of one in a snapshot.
+pub(super) const WRITTEN: usize = 64;
+const ROLES: [Role; 4] = [Role::System, Role::User, Role::Assistant, Role::Tool];
+
+/// What a document is or has.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Mark {
+    /// It is there: its slot is in use.
+    Live,
+    /// It says when it was said.
+    Dated,
+    /// It speaks of a time.
+    Spoken,
+    Question,
+    TimeCue,
+    Code,
+    FirstPerson,
+    Name,
+    Number,
+    Title,
+}
+
+impl Mark {
+    fn of(marks: &[(Mark, bool)]) -> u16 {
+        marks.iter().fold(0, |all, (mark, set)| all | u16::from(*set) << *mark as u16)
+    }
 }
 
 impl Document {
+    /// What an empty slot has.
+    pub(super) const EMPTY: Document = Document {
+        spoken: [0.0; 2],
+        seconds: 0,
+        nanoseconds: 0,
+        speaker: NONE,
+        pairs: Span::NONE,
+        conversation: NONE,
+        position: 0,
+        reliability: f32::NAN,
+        access_count: 0,
+        content_words: 0,
+        marks: 0,
+        kind: MemoryType::Semantic,
+        role: None,
+    };
+
+    pub(super) fn new(
+        doc: &IndexDocument<'_>,
+        reading: &Reading,
+        speaker: Option<u32>,
+        conversation: Option<u32>,
+        pairs: Span,
+    ) -> Self {
+        let at = doc.said_at.unwrap_or(doc.created_at);
+        Self {
+            spoken: reading.spoken.map_or([0.0; 2], Stretch::ends),
+            seconds: at.as_second(),
+            nanoseconds: at.subsec_nanosecond(),
+            speaker: speaker.unwrap_or(NONE),
+            pairs,
+            conversation: conversation.unwrap_or(NONE),
+            position: 0,
+            reliability: doc.reliability.filter(|r| r.is_finite()).unwrap_or(f32::NAN),
+            access_count: uses(doc.access_count),
+            content_words: reading.content_words,
+            marks: Mark::of(&[
+                (Mark::Live, true),
+                (Mark::Dated, doc.said_at.is_some()),
+                (Mark::Spoken, reading.spoken.is_some()),
+                (Mark::Question, reading.is_question),
+                (Mark::TimeCue, reading.time_cue),
+                (Mark::Code, reading.is_code),
+                (Mark::FirstPerson, reading.first_person),
+                (Mark::Name, reading.has_name),
+                (Mark::Number, reading.has_number),
+                (Mark::Title, !reading.title.is_empty()),
+            ]),
+            kind: doc.kind,
+            role: doc.role,
+        }
+    }
+
+    #[inline]
+    pub(super) fn is(&self, mark: Mark) -> bool {
+        self.marks >> mark as u16 & 1 == 1
+    }
+
     /// When it was said, or else remembered.
     pub(super) fn at(&self) -> Timestamp {
-        self.said_at.unwrap_or(self.created_at)
+        // It was taken from one, or checked.
+        Timestamp::new(self.seconds, self.nanoseconds).unwrap_or(Timestamp::UNIX_EPOCH)
     }
+
+    pub(super) fn said_at(&self) -> Option<Timestamp> {
+        self.is(Mark::Dated).then(|| self.at())
+    }
+
+    /// The time that it speaks of.
+    pub(super) fn spoken(&self) -> Option<Stretch> {
+        self.is(Mark::Spoken).then(|| Stretch::between(self.spoken))
+    }
+
+    pub(super) fn speaker(&self) -> Option<u32> {
+        Some(self.speaker).filter(|speaker| *speaker != NONE)
+    }
+
+    pub(super) fn conversation(&self) -> Option<u32> {
+        Some(self.conversation).filter(|conversation| *conversation != NONE)
+    }
+
+    pub(super) fn reliability(&self) -> Option<f32> {
+        Some(self.reliability).filter(|reliability| !reliability.is_nan())
+    }
+
+    /// As bytes, for [`Document::read`].
+    pub(super) fn written(&self) -> [u8; WRITTEN] {
+        let two = |high: u32, low: u32| u64::from(high) << 32 | u64::from(low);
+        let kind = MemoryType::ALL.iter().position(|kind| *kind == self.kind).unwrap_or(0) as u8;
+        let role = ROLES.iter().position(|role| Some(*role) == self.role).map_or(u8::MAX, |at| at as u8);
+        let [low, high] = self.marks.to_le_bytes();
+        let [from, to] = self.spoken.map(f64::to_bits);
+        let words = [
+            from,
+            to,
+            self.seconds.cast_unsigned(),
+            u64::from_le_bytes(self.pairs.written()),
+            two(self.nanoseconds.cast_unsigned(), self.speaker),
+            two(self.conversation, self.position),
+            two(self.reliability.to_bits(), self.access_count),
+            two(self.content_words, u32::from_le_bytes([low, high, kind, role])),
+        ];
+        let mut bytes = [0; WRITTEN];
+        bytes.as_chunks_mut::<8>().0.iter_mut().zip(words).for_each(|(to, word)| *to = word.to_le_bytes());
+        bytes
+    }
+
+    /// Of the bytes of [`Document::written`]; `None` for what is no document.
+    pub(super) fn read(bytes: &[u8; WRITTEN]) -> Option<Self> {
+        let mut words = bytes.as_chunks::<8>().0.iter().map(|word| u64::from_le_bytes(*word));
+        let mut word = || words.next().unwrap_or_default();
+        let spoken = [f64::from_bits(word()), f64::from_bits(word())];
+        let (seconds, pairs) = (word().cast_signed(), Span::read(&word().to_le_bytes()));
+        let mut two = || {
+            let two = word();
+            ((two >> 32) as u32, two as u32)
+        };
+        let (nanoseconds, speaker) = two();
+        let ((conversation, position), (reliability, access_count)) = (two(), two());
+        let (content_words, rest) = two();
+        let [low, high, kind, role] = rest.to_le_bytes();
+        let document = Self {
+            spoken,
+            seconds,
+            nanoseconds: nanoseconds.cast_signed(),
+            speaker,
+            pairs,
+            conversation,
+            position,
+            reliability: f32::from_bits(reliability),
+            access_count,
+            content_words,
+            marks: u16::from_le_bytes([low, high]),
+            kind: *MemoryType::ALL.get(usize::from(kind))?,
+            role: match role {
+                u8::MAX => None,
+                at => Some(*ROLES.get(usize::from(at))?),
+            },
+        };
+        Timestamp::new(seconds, document.nanoseconds).ok()?;
+        Some(document)
+    }
+}
+
+/// How often a document was used, as far as it is counted: four thousand million times.
+pub(super) fn uses(count: u64) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// What reading a text once tells.
@@ -132,7 +304,8 @@ pub(super) struct Reading {
     pub(super) has_number: bool,
     /// The first time that it speaks of.
     pub(super) spoken: Option<Stretch>,
-    pub(super) pairs: Pairs,
+    /// The table of its pairs of neighbouring words.
+    pub(super) pairs: Box<[u16]>,
     /// The terms of the title, each once, without stop words.
     pub(super) title: Vec<String>,
 }

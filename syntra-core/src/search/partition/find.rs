@@ -1,12 +1,12 @@
 //! The five strategies over a partition.
 
 use super::Partition;
+use super::newest::Newest;
 use crate::error::Result;
 use crate::search::bm25::QueryTerm;
 use crate::search::top::TopK;
 use crate::search::{Candidate, Filter, SearchQuery, Signal, Signals, Strategy, VectorIndex};
 use rustc_hash::FxHashMap;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// How many of each relevance strategy are looked at, at the least: as many as a recall asks for, so that all its strategies, the
@@ -51,8 +51,7 @@ pub(super) struct Keep<'a> {
 
 impl<'a> Keep<'a> {
     pub(super) fn new(partition: &'a Partition, filter: &'a Filter) -> Self {
-        let conversation =
-            filter.conversation.as_ref().map(|name| partition.conversation_ids.get(name.as_str()).copied());
+        let conversation = filter.conversation.as_ref().map(|name| partition.conversation_ids.number(name));
         Self { partition, filter, conversation, all: *filter == Filter::default() }
     }
 
@@ -63,7 +62,7 @@ impl<'a> Keep<'a> {
         let Some(doc) = self.partition.document(slot) else { return false };
         let at = doc.at();
         (self.filter.kinds.is_empty() || self.filter.kinds.contains(&doc.kind))
-            && self.conversation.is_none_or(|c| c.is_some() && c == doc.conversation)
+            && self.conversation.is_none_or(|c| c.is_some() && c == doc.conversation())
             && self.filter.from.is_none_or(|from| at >= from)
             && self.filter.to.is_none_or(|to| at < to)
     }
@@ -88,7 +87,7 @@ pub(super) fn slots(partition: &Partition, strategy: Strategy, query: &SearchQue
 
 /// Puts those of the same score in the order of their ids.
 pub(super) fn ties_by_id(partition: &Partition, slots: &mut [(u32, f32)]) {
-    let id = |slot| partition.document(slot).map(|doc| &*doc.id);
+    let id = |slot| partition.id(slot);
     for same in slots.chunk_by_mut(|a, b| a.1 == b.1).filter(|same| same.len() > 1) {
         same.sort_unstable_by(|a, b| id(a.0).cmp(&id(b.0)));
     }
@@ -102,12 +101,12 @@ pub(super) fn search(partition: &Partition, strategy: Strategy, query: &SearchQu
         Strategy::Profile | Strategy::Recent => None,
     };
     let candidate = |(slot, score): (u32, f32)| {
-        let doc = partition.document(slot)?;
+        let id = partition.id(slot)?.into();
         let mut signals = Signals::new();
         if let Some(signal) = signal {
             signals.set(signal, score);
         }
-        Some(Candidate { id: Arc::clone(&doc.id), found_by: [strategy].into_iter().collect(), signals })
+        Some(Candidate { id, found_by: [strategy].into_iter().collect(), signals })
     };
     let mut slots = slots(partition, strategy, query)?;
     if signal.is_some() {
@@ -117,13 +116,9 @@ pub(super) fn search(partition: &Partition, strategy: Strategy, query: &SearchQu
 }
 
 /// The newest of `by_time`.
-fn newest(
-    by_time: &BTreeSet<(jiff::Timestamp, u32)>,
-    partition: &Partition,
-    query: &SearchQuery<'_>,
-) -> Vec<(u32, f32)> {
+fn newest(by_time: &Newest, partition: &Partition, query: &SearchQuery<'_>) -> Vec<(u32, f32)> {
     let keep = Keep::new(partition, query.filter);
-    by_time.iter().rev().filter(|(_, slot)| keep.slot(*slot)).take(query.limit).map(|(_, slot)| (*slot, 0.0)).collect()
+    by_time.iter().filter(|slot| keep.slot(*slot)).take(query.limit).map(|slot| (slot, 0.0)).collect()
 }
 
 /// What the relevance strategies find, from the memo where the last question was the same.

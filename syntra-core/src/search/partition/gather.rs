@@ -2,7 +2,6 @@
 
 use super::{Found, Partition, find, signals};
 use crate::search::{Candidate, SearchQuery, Strategies, Strategy};
-use std::sync::Arc;
 use std::time::Duration;
 
 pub(super) fn gather(
@@ -47,11 +46,12 @@ pub(super) fn gather(
     }
     partition.sheets.give(place, slots.iter().copied());
 
+    partition.ids.fetch(&slots);
     let signals = signals::of_slots(partition, &slots, query);
     let mut candidates = Vec::with_capacity(slots.len());
     for ((slot, by), signals) in slots.into_iter().zip(found_by).zip(signals) {
-        let (Some(doc), Some(signals)) = (partition.document(slot), signals) else { continue };
-        candidates.push(Candidate { id: Arc::clone(&doc.id), found_by: by, signals });
+        let (Some(id), Some(signals)) = (partition.id(slot), signals) else { continue };
+        candidates.push(Candidate { id: id.into(), found_by: by, signals });
     }
     (reports, candidates)
 }

@@ -38,12 +38,15 @@ fn fact(
     let spelt = query.analysis.entities.iter().find(|name| entity_key(name) == key);
     let mut fact = EntityFact { name: spelt.map_or(key, String::as_str).to_owned(), ..EntityFact::default() };
     let mut read: Vec<(Timestamp, u32, bool)> = Vec::new();
+    let mut kinds = MemoryType::ALL.map(|kind| (kind, 0));
     for (slot, titled) in graph.documents(entity).filter(|(slot, _)| keep.slot(*slot)) {
         let Some(doc) = partition.document(slot) else { continue };
         fact.memories += 1;
-        *fact.kinds.entry(doc.kind.as_str().to_owned()).or_insert(0) += 1;
+        if let Some((_, count)) = kinds.iter_mut().find(|(kind, _)| *kind == doc.kind) {
+            *count += 1;
+        }
         // When a document was indexed says nothing of what it tells.
-        if let Some(at) = doc.said_at.filter(|_| doc.kind != MemoryType::Semantic) {
+        if let Some(at) = doc.said_at().filter(|_| doc.kind != MemoryType::Semantic) {
             fact.first_said_at = Some(fact.first_said_at.map_or(at, |first| first.min(at)));
             fact.last_said_at = Some(fact.last_said_at.map_or(at, |last| last.max(at)));
         }
@@ -52,7 +55,9 @@ fn fact(
     if read.is_empty() {
         return None;
     }
-    let id = |slot: u32| partition.document(slot).map(|doc| &doc.id);
+    let there = kinds.into_iter().filter(|(_, count)| *count > 0);
+    fact.kinds = there.map(|(kind, count)| (kind.as_str().to_owned(), count)).collect();
+    let id = |slot: u32| partition.id(slot);
     let newest_first =
         |a: &(Timestamp, u32, bool), b: &(Timestamp, u32, bool)| b.0.cmp(&a.0).then_with(|| id(a.1).cmp(&id(b.1)));
     if read.len() > MOST_READ {
@@ -86,10 +91,7 @@ fn fact(
 
     // Those of which it is the title, then those that name little else, then the newest.
     read.sort_by_key(|(slot, titled)| (Reverse(*titled), graph.entities_of(*slot).len()));
-    fact.sources = read
-        .iter()
-        .take(MOST_SOURCES)
-        .filter_map(|(slot, _)| partition.document(*slot).map(|doc| (*doc.id).to_owned()))
-        .collect();
+    fact.sources =
+        read.iter().take(MOST_SOURCES).filter_map(|(slot, _)| partition.id(*slot).map(str::to_owned)).collect();
     Some(fact)
 }

@@ -7,6 +7,7 @@ mod document;
 mod find;
 mod gather;
 mod known;
+mod newest;
 mod signals;
 mod snapshot;
 #[cfg(test)]
@@ -15,21 +16,21 @@ mod times;
 mod wording;
 
 use super::bm25::Bm25Index;
+use super::dictionary::Dictionary;
 use super::graph::EntityGraph;
+use super::lists::{Arena, Lists};
 use super::sheets::Sheets;
 use super::text::TextAnalyzer;
-use super::vector::{HnswIndex, normalised};
+use super::vector::{HnswIndex, normalised, prefetch_at};
 use super::{Candidate, EntityFact, IndexDocument, SearchQuery, Strategy, VectorIndex};
 use crate::error::{Error, Result};
 use crate::memory::MemoryType;
 use conversation::Conversation;
-use document::Document;
+use document::{Document, Mark};
 use find::Memo;
-use jiff::Timestamp;
-use rustc_hash::FxHashMap;
+use newest::Newest;
 pub(crate) use snapshot::fingerprint;
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use std::sync::Mutex;
 use std::time::Duration;
 
 /// From how many vectors on a graph is built beside the scan, where nobody says otherwise. At a million the scan is as quick as a graph that
@@ -64,21 +65,26 @@ pub(crate) const LARGE: usize = 2_000_000;
 pub struct Partition {
     dimensions: usize,
     analyzer: TextAnalyzer,
-    slots: Vec<Option<Document>>,
-    free: Vec<u32>,
-    by_id: FxHashMap<Arc<str>, u32>,
+    /// What is known of the document in each slot.
+    slots: Vec<Document>,
+    /// Its id; the number of an id is its slot.
+    ids: Dictionary,
+    /// Its table of pairs of words.
+    pairs: Arena<u16>,
+    /// The terms of its title that mean something, each once.
+    titles: Lists<u32>,
     words: Bm25Index,
     vectors: HnswIndex,
     graph: EntityGraph,
     conversations: Vec<Conversation>,
-    conversation_ids: FxHashMap<Box<str>, u32>,
+    conversation_ids: Dictionary,
     /// How many conversations hold something, and the length of them all.
     in_conversations: (usize, f64),
-    /// In how many conversations a term occurs.
-    conversation_df: FxHashMap<u32, u32>,
+    /// In how many conversations each term occurs.
+    conversation_df: Vec<u32>,
     /// By time: all documents, and those of the profile.
-    newest: BTreeSet<(Timestamp, u32)>,
-    profile: BTreeSet<(Timestamp, u32)>,
+    newest: Newest,
+    profile: Newest,
     speakers: Vec<Speaker>,
     version: u64,
     memo: Mutex<Option<Memo>>,
@@ -115,17 +121,18 @@ impl Partition {
             dimensions,
             analyzer: TextAnalyzer::default(),
             slots: Vec::new(),
-            free: Vec::new(),
-            by_id: FxHashMap::default(),
+            ids: Dictionary::default(),
+            pairs: Arena::default(),
+            titles: Lists::default(),
             words: Bm25Index::default(),
             vectors: HnswIndex::starting_at(dimensions, graph_from.max(1)),
             graph: EntityGraph::default(),
             conversations: Vec::new(),
-            conversation_ids: FxHashMap::default(),
+            conversation_ids: Dictionary::default(),
             in_conversations: (0, 0.0),
-            conversation_df: FxHashMap::default(),
-            newest: BTreeSet::new(),
-            profile: BTreeSet::new(),
+            conversation_df: Vec::new(),
+            newest: Newest::default(),
+            profile: Newest::default(),
             speakers: Vec::new(),
             version: 0,
             memo: Mutex::new(None),
@@ -135,24 +142,26 @@ impl Partition {
 
     /// How many documents it holds.
     pub fn len(&self) -> usize {
-        self.by_id.len()
+        self.ids.len()
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.by_id.is_empty()
+        self.len() == 0
     }
 
     /// Bytes held, about.
     pub fn memory_bytes(&self) -> usize {
-        let documents = self.slots.capacity() * size_of::<Option<Document>>()
-            + self.by_id.keys().map(|id| id.len() + 64).sum::<usize>()
-            + self.slots.iter().flatten().map(|doc| doc.pairs.memory_bytes() + doc.title.len() * 4).sum::<usize>();
         let conversations: usize = self.conversations.iter().map(Conversation::memory_bytes).sum();
-        documents
+        self.slots.capacity() * size_of::<Document>()
+            + self.ids.memory_bytes()
+            + self.pairs.memory_bytes()
+            + self.titles.memory_bytes()
             + conversations
-            + self.conversation_df.capacity() * 9
-            + (self.newest.len() + self.profile.len()) * 32
+            + self.conversation_ids.memory_bytes()
+            + self.conversation_df.capacity() * 4
+            + self.newest.memory_bytes()
+            + self.profile.memory_bytes()
             + self.words.memory_bytes()
             + self.vectors.memory_bytes()
             + self.graph.memory_bytes()
@@ -178,58 +187,32 @@ impl Partition {
         self.version += 1;
         let reading = document::read(&self.analyzer, doc);
         let conversation = doc.conversation.map(|name| self.conversation(name));
-        let old = self.by_id.get(doc.id).copied();
         let mut position = None;
-        if let Some(slot) = old {
+        if let Some(slot) = self.ids.number(doc.id) {
             let before = self.detach(slot);
             position = before.filter(|(c, _)| Some(*c) == conversation).map(|(_, p)| p);
         }
-        let slot = match old.or_else(|| self.free.pop()) {
-            Some(slot) => slot,
-            None => {
-                self.slots.push(None);
-                (self.slots.len() - 1) as u32
-            }
-        };
+        let slot = self.ids.intern(doc.id);
+        if self.slots.len() <= slot as usize {
+            self.slots.resize(slot as usize + 1, Document::EMPTY);
+        }
         let terms: Vec<(&str, f32)> = reading.terms.iter().map(|(t, w)| (t.as_str(), *w)).collect();
         self.words.insert(slot, &terms);
-        let title = reading.title.iter().filter_map(|term| self.words.term(term)).collect();
+        let title: Vec<u32> = reading.title.iter().filter_map(|term| self.words.term(term)).collect();
+        self.titles.set(slot, &title);
         self.graph.insert(slot, doc.text, doc.title);
         if let Some(vector) = doc.vector {
             self.vectors.upsert(slot, vector)?;
         }
         let speaker = doc.speaker.map(|name| self.speaker(name));
-        let at = doc.said_at.unwrap_or(doc.created_at);
-        self.newest.insert((at, slot));
+        let document = Document::new(doc, &reading, speaker, conversation, self.pairs.push(&reading.pairs));
+        self.newest.insert(document.at(), slot);
         if doc.kind == MemoryType::Profile {
-            self.profile.insert((at, slot));
+            self.profile.insert(document.at(), slot);
         }
-        let id: Arc<str> = doc.id.into();
         if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = Some(Document {
-                id: Arc::clone(&id),
-                kind: doc.kind,
-                role: doc.role,
-                speaker,
-                conversation,
-                position: 0,
-                said_at: doc.said_at,
-                created_at: doc.created_at,
-                reliability: doc.reliability.filter(|r| r.is_finite()),
-                access_count: doc.access_count,
-                content_words: reading.content_words,
-                is_question: reading.is_question,
-                time_cue: reading.time_cue,
-                is_code: reading.is_code,
-                first_person: reading.first_person,
-                has_name: reading.has_name,
-                has_number: reading.has_number,
-                spoken: reading.spoken,
-                pairs: reading.pairs,
-                title,
-            });
+            *place = document;
         }
-        self.by_id.insert(id, slot);
         if let Some(conversation) = conversation {
             self.join(conversation, slot, position, doc.role);
         }
@@ -238,19 +221,19 @@ impl Partition {
 
     /// Removes a document; whether it was there.
     pub fn remove(&mut self, id: &str) -> bool {
-        let Some(slot) = self.by_id.remove(id) else { return false };
+        let Some(slot) = self.ids.number(id) else { return false };
         self.version += 1;
         self.detach(slot);
-        self.free.push(slot);
+        self.ids.remove(slot);
         true
     }
 
     /// Sets how often a document was used; nothing happens for an id that is not there.
     pub fn set_access(&mut self, id: &str, count: u64) {
-        if let Some(slot) = self.by_id.get(id)
-            && let Some(Some(doc)) = self.slots.get_mut(*slot as usize)
+        if let Some(slot) = self.ids.number(id)
+            && let Some(doc) = self.slots.get_mut(slot as usize)
         {
-            doc.access_count = count;
+            doc.access_count = document::uses(count);
         }
     }
 
@@ -288,7 +271,28 @@ impl Partition {
     }
 
     fn document(&self, slot: u32) -> Option<&Document> {
-        self.slots.get(slot as usize).and_then(Option::as_ref)
+        self.slots.get(slot as usize).filter(|doc| doc.is(Mark::Live))
+    }
+
+    /// Has what is known of the documents in `slots`, and of who stands beside them, brought near.
+    fn fetch(&self, slots: &[u32]) {
+        slots.iter().for_each(|slot| prefetch_at(&self.slots, *slot as usize));
+        let conversation = |slot: &u32| {
+            let doc = self.document(*slot)?;
+            Some((doc.conversation()? as usize, doc.position as usize))
+        };
+        let places: Vec<(usize, usize)> = slots.iter().filter_map(conversation).collect();
+        places.iter().for_each(|(conversation, _)| prefetch_at(&self.conversations, *conversation));
+        for (conversation, position) in places {
+            if let Some(of) = self.conversations.get(conversation) {
+                prefetch_at(&of.slots, position);
+            }
+        }
+    }
+
+    /// The id of the document in `slot`.
+    fn id(&self, slot: u32) -> Option<&str> {
+        self.ids.text(slot)
     }
 
     fn speaker(&mut self, name: &str) -> u32 {
@@ -316,17 +320,25 @@ impl Partition {
 
     /// Takes a document out of every index but its slot; returns its conversation and place in it.
     fn detach(&mut self, slot: u32) -> Option<(u32, u32)> {
-        let doc = self.slots.get_mut(slot as usize).and_then(Option::take)?;
-        self.newest.remove(&(doc.at(), slot));
-        self.profile.remove(&(doc.at(), slot));
-        let place = doc.conversation.map(|conversation| {
+        let doc = *self.document(slot)?;
+        if let Some(place) = self.slots.get_mut(slot as usize) {
+            *place = Document::EMPTY;
+        }
+        self.pairs.free(doc.pairs);
+        if self.pairs.is_due() {
+            self.pairs.clear_away(self.slots.iter_mut().map(|doc| &mut doc.pairs));
+        }
+        self.titles.set(slot, &[]);
+        self.newest.remove(doc.at(), slot);
+        self.profile.remove(doc.at(), slot);
+        let place = doc.conversation().map(|conversation| {
             self.leave(conversation, slot, doc.position, doc.role);
             (conversation, doc.position)
         });
         self.words.remove(slot);
         self.vectors.remove(slot);
         self.graph.remove(slot);
-        if let Some(speaker) = doc.speaker.and_then(|s| self.speakers.get_mut(s as usize)) {
+        if let Some(speaker) = doc.speaker().and_then(|s| self.speakers.get_mut(s as usize)) {
             speaker.documents = speaker.documents.saturating_sub(1);
         }
         place

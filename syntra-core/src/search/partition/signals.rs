@@ -1,19 +1,18 @@
 //! Every signal that can be computed of a document for a question.
 
 use super::Partition;
-use super::document::Document;
+use super::document::{Document, Mark};
 use super::find::{Found, found};
 use super::times::Asked;
-use super::wording::pairs_asked;
+use super::wording::{Pairs, pairs_asked};
 use crate::chat::Role;
 use crate::memory::MemoryType;
 use crate::query::AnswerKind;
 use crate::search::bm25::{Bm25Params, QueryTerm, idf};
-use crate::search::vector::{Rounded, dot, normalised};
+use crate::search::vector::{FULL_AHEAD, Rounded, dot, normalised, prefetch_at};
 use crate::search::{Candidate, SearchQuery, Signal, Signals, Strategies, text};
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
-use std::sync::Arc;
 
 /// What a slot is looked at for.
 const CANDIDATE: u32 = 1;
@@ -45,10 +44,9 @@ struct Context<'a> {
 }
 
 pub(super) fn compute(partition: &Partition, ids: &[String], query: &SearchQuery<'_>) -> Vec<Candidate> {
-    let slots: Vec<u32> = ids.iter().filter_map(|id| partition.by_id.get(id.as_str()).copied()).collect();
+    let slots: Vec<u32> = ids.iter().filter_map(|id| partition.ids.number(id)).collect();
     let candidate = |(slot, signals): (&u32, Option<Signals>)| {
-        let id = Arc::clone(&partition.document(*slot)?.id);
-        Some(Candidate { id, found_by: Strategies::new(), signals: signals? })
+        Some(Candidate { id: partition.id(*slot)?.into(), found_by: Strategies::new(), signals: signals? })
     };
     slots.iter().zip(of_slots(partition, &slots, query)).filter_map(candidate).collect()
 }
@@ -60,6 +58,7 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
         return slots.iter().map(|_| None).collect();
     };
     let mut context = Context::new(partition, query, &found);
+    partition.fetch(slots);
     let documents: Vec<(u32, Option<&Document>)> =
         slots.iter().map(|slot| (*slot, partition.document(*slot))).collect();
     let windows: Vec<Option<[Option<u32>; 3]>> =
@@ -82,6 +81,8 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
             *held = row as u32 + 1;
         }
     }
+    partition.fetch(&needed);
+    partition.words.fetch(&needed);
     context.counts = partition.words.counts(&needed, &row_of, &found.terms);
     if let Some(query) = &context.vector {
         let mut cosines = vec![f32::NAN; needed.len()];
@@ -92,7 +93,19 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
             }
         }
         let rounded = Rounded::new(query);
-        for ((slot, is_beside), place) in needed.iter().zip(is_beside).zip(&mut cosines) {
+        let ahead = FULL_AHEAD * 2;
+        for at in 0..needed.len() + ahead {
+            // Some rows are on their way while one is compared.
+            if let (Some(slot), Some(is_beside), Some(place)) = (needed.get(at), is_beside.get(at), cosines.get(at))
+                && place.is_nan()
+            {
+                partition.vectors.fetch(*slot, !is_beside);
+            }
+            let Some(at) = at.checked_sub(ahead) else { continue };
+            let (Some(slot), Some(is_beside), Some(place)) = (needed.get(at), is_beside.get(at), cosines.get_mut(at))
+            else {
+                break;
+            };
             if !place.is_nan() {
                 continue;
             }
@@ -124,7 +137,7 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
             let [_, at_before, at_after] = window;
             let fit = |at: Option<Place>| at.and_then(|at| context.fit(at));
             let fit_before = fit(at_before);
-            let was_asked = before.is_some_and(|slot| partition.document(slot).is_some_and(|d| d.is_question));
+            let was_asked = before.is_some_and(|slot| partition.document(slot).is_some_and(|d| d.is(Mark::Question)));
             let asked = fit_before.filter(|_| was_asked);
             let both = [fit_before, fit(at_after)];
             let beside = both.iter().flatten().sum::<f32>() / 2.0;
@@ -136,7 +149,7 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
                 }
             }
         }
-        if let Some(conversation) = doc.conversation
+        if let Some(conversation) = doc.conversation()
             && partition.conversations.get(conversation as usize).is_some_and(|c| c.slots.len() > 1)
         {
             let score = *conversations.entry(conversation).or_insert_with(|| context.conversation(conversation));
@@ -179,7 +192,7 @@ impl<'a> Context<'a> {
             .iter()
             .map(|t| QueryTerm {
                 term: t.term,
-                idf: idf(count, partition.conversation_df.get(&t.term).copied().unwrap_or(0) as usize),
+                idf: idf(count, partition.conversation_df.get(t.term as usize).copied().unwrap_or(0) as usize),
             })
             .collect();
         let conversation_average = if count == 0 { 0.0 } else { (length / count as f64) as f32 };
@@ -214,7 +227,7 @@ impl<'a> Context<'a> {
 
     /// The document before, the one after and the one two before, where neighbours are context for each other.
     fn beside(&self, doc: &Document) -> Option<[Option<u32>; 3]> {
-        let conversation = doc.conversation?;
+        let conversation = doc.conversation()?;
         let neighbourly = self.partition.conversations.get(conversation as usize).is_some_and(|c| c.neighbourly());
         neighbourly.then(|| [-1, 1, -2].map(|offset| self.partition.neighbour(conversation, doc.position, offset)))
     }
@@ -250,14 +263,16 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Reads what lies apart in memory for each document. In a pass of its own the processor waits for all of it at once; between the signals
-    /// it would wait for each.
+    /// Has what lies apart in memory for each document brought near, all of it at once.
     fn fetch(&self, documents: &[(u32, Option<&Document>)]) {
-        let of = |doc: &Document| {
-            let title = doc.title.first().copied().unwrap_or(0);
-            self.pairs.iter().fold(title, |all, pair| all ^ u32::from(doc.pairs.touch(*pair)))
-        };
-        std::hint::black_box(documents.iter().filter_map(|(_, doc)| *doc).fold(0, |all, doc| all ^ of(doc)));
+        for doc in documents.iter().filter_map(|(_, doc)| *doc) {
+            let pairs = Pairs(self.partition.pairs.get(doc.pairs));
+            self.pairs.iter().for_each(|pair| pairs.fetch(*pair));
+            if let Some(of) = doc.conversation().and_then(|c| self.partition.conversations.get(c as usize)) {
+                prefetch_at(&of.near, doc.position as usize);
+                of.fetch();
+            }
+        }
     }
 
     /// Words, vector, entities and exact strings of the document itself.
@@ -281,34 +296,41 @@ impl<'a> Context<'a> {
         if !self.found.entities.is_empty() {
             signals.set(Signal::Entity, self.partition.graph.overlap(slot, &self.found.entities));
         }
-        let has = |terms: &&Vec<Option<u32>>| {
-            !terms.is_empty() && terms.iter().all(|t| t.is_some_and(|t| words.tf(slot, t) > 0.0))
+        let row = self.counts(at);
+        // Most of them are terms of the question, whose counts are there.
+        let tf = |term: u32| match self.found.terms.binary_search_by_key(&term, |t| t.term) {
+            Ok(column) => row.get(column).copied().unwrap_or(0.0),
+            Err(_) => words.tf(slot, term),
         };
+        let has = |terms: &&Vec<Option<u32>>| !terms.is_empty() && terms.iter().all(|t| t.is_some_and(|t| tf(t) > 0.0));
         for (signal, of) in [(Signal::Exact, &self.exact), (Signal::Topic, &self.topics)] {
             if !of.is_empty() {
                 signals.set(signal, of.iter().filter(has).count() as f32 / of.len() as f32);
             }
         }
         if !self.pairs.is_empty() {
-            let there = self.pairs.iter().filter(|pair| doc.pairs.contains(**pair)).count();
+            let held = Pairs(self.partition.pairs.get(doc.pairs));
+            let there = self.pairs.iter().filter(|pair| held.contains(**pair)).count();
             signals.set(Signal::Phrase, there as f32 / self.pairs.len() as f32);
         }
-        if !doc.title.is_empty() {
-            let terms = &self.found.terms;
+        if doc.is(Mark::Title) {
+            let (terms, title) = (&self.found.terms, self.partition.titles.get(slot));
             let asked = |term: &&u32| terms.binary_search_by_key(*term, |t| t.term).is_ok();
-            signals.set(Signal::Title, doc.title.iter().filter(asked).count() as f32 / doc.title.len() as f32);
+            if !title.is_empty() {
+                signals.set(Signal::Title, title.iter().filter(asked).count() as f32 / title.len() as f32);
+            }
         }
         if let Some(asked) = &self.time {
-            if let Some(at) = doc.said_at {
+            if let Some(at) = doc.said_at() {
                 signals.set(Signal::Time, asked.nearness(at));
             }
-            if let Some(spoken) = doc.spoken {
+            if let Some(spoken) = doc.spoken() {
                 signals.set(Signal::Spoken, asked.share(spoken));
             }
         }
         match self.query.analysis.asks_for {
-            Some(AnswerKind::Name) => signals.set(Signal::Answers, f32::from(u8::from(doc.has_name))),
-            Some(AnswerKind::Number) => signals.set(Signal::Answers, f32::from(u8::from(doc.has_number))),
+            Some(AnswerKind::Name) => signals.set(Signal::Answers, f32::from(u8::from(doc.is(Mark::Name)))),
+            Some(AnswerKind::Number) => signals.set(Signal::Answers, f32::from(u8::from(doc.is(Mark::Number)))),
             None => {}
         }
     }
@@ -332,7 +354,7 @@ impl<'a> Context<'a> {
         let there = cosines.iter().flatten().count();
         if there > 0 {
             let near = |offset: u32| {
-                let conversation = self.partition.conversations.get(doc.conversation? as usize)?;
+                let conversation = self.partition.conversations.get(doc.conversation()? as usize)?;
                 conversation.near.get((doc.position + offset) as usize).copied()
             };
             let [with_before, _] = near(0).unwrap_or_default();
@@ -347,7 +369,7 @@ impl<'a> Context<'a> {
     fn conversation(&self, conversation: u32) -> f32 {
         let Some(of) = self.partition.conversations.get(conversation as usize) else { return 0.0 };
         let score = self.conversation_terms.iter().map(|t| {
-            let tf = of.terms.get(&t.term).copied().unwrap_or(0.0);
+            let tf = of.tf(t.term);
             t.idf * Bm25Params::default().saturate(tf, of.length as f32, self.conversation_average)
         });
         score.sum()
@@ -356,12 +378,12 @@ impl<'a> Context<'a> {
     /// What the document is like, whatever is asked.
     fn nature(&self, doc: &Document, signals: &mut Signals) {
         signals.set(Signal::Length, doc.content_words as f32);
-        signals.set(Signal::IsQuestion, f32::from(u8::from(doc.is_question)));
-        signals.set(Signal::FirstPerson, f32::from(u8::from(doc.first_person)));
-        signals.set(Signal::Code, f32::from(u8::from(doc.is_code)));
+        signals.set(Signal::IsQuestion, f32::from(u8::from(doc.is(Mark::Question))));
+        signals.set(Signal::FirstPerson, f32::from(u8::from(doc.is(Mark::FirstPerson))));
+        signals.set(Signal::Code, f32::from(u8::from(doc.is(Mark::Code))));
         signals.set(Signal::Episodic, f32::from(u8::from(doc.kind == MemoryType::Episodic)));
-        signals.set(Signal::TimeCue, f32::from(u8::from(doc.time_cue)));
-        if let Some(speaker) = doc.speaker
+        signals.set(Signal::TimeCue, f32::from(u8::from(doc.is(Mark::TimeCue))));
+        if let Some(speaker) = doc.speaker()
             && !self.named.is_empty()
         {
             signals.set(Signal::Speaker, f32::from(u8::from(self.named.contains(&speaker))));
@@ -374,7 +396,7 @@ impl<'a> Context<'a> {
         let age = self.query.now.duration_since(doc.at()).as_secs_f64() / 86_400.0;
         signals.set(Signal::AgeDays, age.max(0.0) as f32);
         signals.set(Signal::AccessCount, doc.access_count as f32);
-        if let Some(reliability) = doc.reliability {
+        if let Some(reliability) = doc.reliability() {
             signals.set(Signal::Reliability, reliability.clamp(0.0, 1.0));
         }
     }

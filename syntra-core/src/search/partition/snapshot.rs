@@ -1,31 +1,27 @@
 //! A partition as bytes: what reading its texts told and what was computed of its vectors, so that neither is done again.
 //!
-//! First comes the dictionary (words, names, speakers, conversations), then documents, some at a time. Everything that follows from them
-//! (postings, edges, who stands beside whom) is built again, which is quick. Reading trusts nothing: bytes that do not fit together
-//! give no partition.
+//! It lies in the file as it lies in memory, column by column, so that to read it is to copy it. Postings and edges follow from what each document
+//! has and are made again, which is quick; tables of ids and names when they are first asked for. Reading trusts nothing: bytes that do
+//! not fit together give no partition.
 
-use super::document::Document;
-use super::times::Stretch;
+use super::conversation::Conversation;
+use super::document::{Document, Mark};
+use super::newest::Newest;
 use super::wording::Pairs;
-use super::{Partition, document};
+use super::{Partition, Speaker, document};
 use crate::chat::Role;
 use crate::memory::MemoryType;
-use crate::search::IndexDocument;
 use crate::search::bm25::Bm25Index;
-use crate::search::bytes::{In, Out};
+use crate::search::bytes::{ColumnsIn, ColumnsOut};
+use crate::search::dictionary::Dictionary;
 use crate::search::entities::entities_in;
 use crate::search::graph::EntityGraph;
-use crate::search::text::TextAnalyzer;
+use crate::search::lists::{Arena, Lists};
+use crate::search::text::{self, TextAnalyzer};
+use crate::search::{FlatIndex, IndexDocument, VectorIndex as _};
 use jiff::Timestamp;
 use rustc_hash::FxHasher;
 use std::hash::Hasher as _;
-use std::sync::Arc;
-
-/// Documents in one part.
-const IN_A_PART: usize = 2_048;
-/// Stands for none.
-const NONE: u32 = u32::MAX;
-const ROLES: [Role; 4] = [Role::System, Role::User, Role::Assistant, Role::Tool];
 
 /// What this version of the library reads out of texts, as a number: a snapshot of another one is not used. It is of a text that has
 /// something of everything, so that a change of the analysis changes it.
@@ -55,221 +51,162 @@ pub(crate) fn fingerprint() -> u64 {
 }
 
 impl Partition {
-    /// Hands `write` the partition in parts, to be given to [`Partition::restore`] in that order.
+    /// Hands `write` all but the vectors in parts, to be given to [`Partition::restore`] in that order.
     ///
     /// # Errors
     /// Those of `write`.
-    pub(crate) fn save<E>(&self, mut write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
-        let mut out = Out::default();
-        out.u32(self.dimensions as u32);
-        out.u64(self.len() as u64);
-        for dictionary in [self.words.dictionary().collect::<Vec<_>>(), self.graph.dictionary().collect()] {
-            out.u32(dictionary.len() as u32);
-            // What is free is an empty text.
-            dictionary.into_iter().for_each(|word| out.text(word.unwrap_or("")));
-        }
-        out.u32(self.speakers.len() as u32);
-        self.speakers.iter().for_each(|speaker| out.text(&speaker.name));
-        let mut names = vec![""; self.conversations.len()];
-        for (name, at) in &self.conversation_ids {
-            if let Some(place) = names.get_mut(*at as usize) {
-                *place = name;
-            }
-        }
-        out.u32(names.len() as u32);
-        names.into_iter().for_each(|name| out.text(name));
-        write(&out.0)?;
-
-        let live: Vec<(u32, &Document)> =
-            (0u32..).zip(&self.slots).filter_map(|(slot, doc)| Some((slot, doc.as_ref()?))).collect();
-        for part in live.chunks(IN_A_PART) {
-            out.0.clear();
-            out.u32(part.len() as u32);
-            for (slot, doc) in part {
-                self.save_one(*slot, doc, &mut out);
-            }
-            write(&out.0)?;
+    pub(crate) fn save<E>(&self, write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut out = ColumnsOut::new(write);
+        out.number(self.dimensions as u64)?;
+        out.column(self.slots.iter().map(Document::written))?;
+        self.ids.save(&mut out)?;
+        self.pairs.save(&mut out, |pair| pair.to_le_bytes())?;
+        self.titles.save(&mut out, |term| term.to_le_bytes())?;
+        self.words.save(&mut out)?;
+        self.graph.save(&mut out)?;
+        self.save_conversations(&mut out)?;
+        out.number(self.speakers.len() as u64)?;
+        for speaker in &self.speakers {
+            out.bytes(speaker.name.as_bytes())?;
+            out.number(u64::from(speaker.documents))?;
         }
         Ok(())
     }
 
-    fn save_one(&self, slot: u32, doc: &Document, out: &mut Out) {
-        let vector = self.vectors.get(slot).is_some();
-        let flags = [
-            doc.is_question,
-            doc.time_cue,
-            doc.is_code,
-            doc.first_person,
-            doc.has_name,
-            doc.has_number,
-            self.graph.is_titled(slot),
-            doc.said_at.is_some(),
-            doc.reliability.is_some(),
-            doc.spoken.is_some(),
-            vector,
-        ];
-        out.u32(flags.iter().enumerate().fold(0, |all, (bit, set)| all | u32::from(*set) << bit));
-        out.text(&doc.id);
-        out.u8(MemoryType::ALL.iter().position(|kind| *kind == doc.kind).unwrap_or(0) as u8);
-        out.u8(ROLES.iter().position(|role| Some(*role) == doc.role).map_or(u8::MAX, |at| at as u8));
-        out.u32(doc.speaker.unwrap_or(NONE));
-        out.u32(doc.conversation.unwrap_or(NONE));
-        out.u32(doc.position);
-        for at in [doc.said_at.unwrap_or(doc.created_at), doc.created_at] {
-            out.u64(at.as_second().cast_unsigned());
-            out.u32(at.subsec_nanosecond().cast_unsigned());
-        }
-        out.f32(doc.reliability.unwrap_or(0.0));
-        out.u64(doc.access_count);
-        out.u32(doc.content_words);
-        doc.spoken.map_or([0.0; 2], Stretch::ends).into_iter().for_each(|end| out.f64(end));
-        out.list(doc.pairs.table().iter().map(|pair| pair.to_le_bytes()));
-        out.list(doc.title.iter().map(|term| term.to_le_bytes()));
-        out.f32(self.words.length(slot));
-        let pair = |(term, tf): &(u32, f32)| (u64::from(*term) << 32 | u64::from(tf.to_bits())).to_le_bytes();
-        out.list(self.words.terms_of(slot).iter().map(pair));
-        out.list(self.graph.entities_of(slot).iter().map(|entity| entity.to_le_bytes()));
-        if vector {
-            self.vectors.save(slot, out);
-        }
+    /// As [`Partition::save`], for the vectors, which are most of it: whoever reads may read both at once.
+    ///
+    /// # Errors
+    /// Those of `write`.
+    pub(crate) fn save_vectors<E>(&self, write: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        self.vectors.flat().save(&mut ColumnsOut::new(write))
     }
 
-    /// The partition of parts that [`Partition::save`] handed out; `part` gives the next of them, `None` at the end. `None` where they
-    /// do not fit together or are of vectors of another length.
+    /// The partition of parts that [`Partition::save`] handed out, without vectors, which [`Partition::with_vectors`] adds; `part` puts the
+    /// next of them into a buffer, and all of them have `bytes` bytes. `None` where they do not fit together or are of vectors of another
+    /// length.
     pub(crate) fn restore(
         dimensions: usize,
         graph_from: usize,
-        mut part: impl FnMut() -> Option<Vec<u8>>,
+        part: impl FnMut(&mut Vec<u8>) -> Option<()>,
+        bytes: u64,
     ) -> Option<Self> {
-        let head = part()?;
-        let mut head = In(&head);
-        if head.u32()? as usize != dimensions {
+        let mut from = ColumnsIn::new(part, bytes);
+        if from.number()? != dimensions as u64 {
             return None;
         }
-        let documents = usize::try_from(head.u64()?).ok()?;
         let mut partition = Self::with_graph_from(dimensions, graph_from);
-        partition.words = Bm25Index::with_dictionary(dictionary(&mut head)?);
-        partition.graph = EntityGraph::with_dictionary(dictionary(&mut head)?);
-        let speakers = dictionary(&mut head)?;
-        // Places in conversations, filled when all documents are there.
-        let mut places: Vec<(u32, u32, u32)> = Vec::new();
-        for name in dictionary(&mut head)? {
-            partition.conversation(name.as_deref().unwrap_or(""));
+        partition.slots = from.column_of(Document::read)?;
+        partition.ids = Dictionary::restore(&mut from)?;
+        let live = |slot: u32| partition.slots.get(slot as usize).is_some_and(|doc| doc.is(Mark::Live));
+        let (slots, ids) = (partition.slots.len(), &partition.ids);
+        if ids.numbers() != slots || (0..slots as u32).any(|slot| live(slot) != ids.text(slot).is_some()) {
+            return None;
         }
-        let conversations = partition.conversations.len() as u32;
-        let mut newest = Vec::new();
-        // A wrong number must not take all memory.
-        partition.vectors.flat_mut().reserve(documents.min(1 << 22));
-        while partition.by_id.len() < documents {
-            let bytes = part()?;
-            let mut bytes = In(&bytes);
-            let count = bytes.u32()?;
-            if count == 0 {
+        partition.pairs = Arena::restore(&mut from, |pair| u16::from_le_bytes(*pair))?;
+        let sound = |doc: &Document| Pairs(partition.pairs.get(doc.pairs)).is_sound();
+        if !partition.slots.iter().all(sound) {
+            return None;
+        }
+        partition.titles = Lists::restore(&mut from, |term| u32::from_le_bytes(*term))?;
+        partition.words = Bm25Index::restore(&mut from, live)?;
+        partition.graph = EntityGraph::restore(&mut from, live)?;
+        partition.restore_conversations(&mut from)?;
+        for _ in 0..from.number()? {
+            let name = String::from_utf8(from.bytes()?).ok()?;
+            let documents = u32::try_from(from.number()?).ok()?;
+            let words = text::words(&name);
+            partition.speakers.push(Speaker { name: name.into(), words, documents });
+        }
+        let speakers = partition.speakers.len();
+        let mut newest = Vec::with_capacity(slots);
+        let mut profile = Vec::new();
+        for (slot, doc) in (0u32..).zip(&partition.slots).filter(|(_, doc)| doc.is(Mark::Live)) {
+            if doc.speaker().is_some_and(|speaker| speaker as usize >= speakers) {
                 return None;
             }
-            for _ in 0..count {
-                let slot = partition.slots.len() as u32;
-                let (doc, position) = partition.restore_one(slot, &speakers, &mut bytes)?;
-                if let Some(conversation) = doc.conversation {
-                    if conversation >= conversations {
-                        return None;
-                    }
-                    places.push((conversation, position, slot));
-                }
-                newest.push((doc.at(), slot));
-                if partition.by_id.insert(Arc::clone(&doc.id), slot).is_some() {
-                    return None;
-                }
-                partition.slots.push(Some(doc));
+            newest.push((doc.at(), slot));
+            if doc.kind == MemoryType::Profile {
+                profile.push((doc.at(), slot));
             }
         }
-        places.sort_unstable();
-        for (conversation, _, slot) in places {
-            let role = partition.document(slot)?.role;
-            partition.join(conversation, slot, None, role);
-        }
-        let is_profile = |slot: u32| partition.document(slot).is_some_and(|doc| doc.kind == MemoryType::Profile);
-        partition.profile = newest.iter().copied().filter(|(_, slot)| is_profile(*slot)).collect();
-        partition.newest = newest.into_iter().collect();
-        partition.vectors.restored();
+        partition.newest = Newest::of(newest);
+        partition.profile = Newest::of(profile);
         Some(partition)
     }
 
-    fn restore_one(&mut self, slot: u32, speakers: &[Option<Arc<str>>], bytes: &mut In<'_>) -> Option<(Document, u32)> {
-        let flags = bytes.u32()?;
-        let mut bit = 0u32;
-        let mut flag = || {
-            bit += 1;
-            flags >> (bit - 1) & 1 == 1
-        };
-        let (is_question, time_cue, is_code) = (flag(), flag(), flag());
-        let (first_person, has_name, has_number) = (flag(), flag(), flag());
-        let (titled, has_time, has_reliability, has_spoken, has_vector) = (flag(), flag(), flag(), flag(), flag());
-        let id: Arc<str> = bytes.text()?.into();
-        let kind = *MemoryType::ALL.get(usize::from(bytes.u8()?))?;
-        let role = match bytes.u8()? {
-            u8::MAX => None,
-            at => Some(*ROLES.get(usize::from(at))?),
-        };
-        let speaker = match bytes.u32()? {
-            NONE => None,
-            at => Some(self.speaker(speakers.get(at as usize)?.as_deref()?)),
-        };
-        let conversation = Some(bytes.u32()?).filter(|at| *at != NONE);
-        let position = bytes.u32()?;
-        let mut time = || Timestamp::new(bytes.u64()?.cast_signed(), bytes.u32()?.cast_signed()).ok();
-        let (said_at, created_at) = (time()?, time()?);
-        let reliability = Some(bytes.f32()?).filter(|_| has_reliability);
-        let (access_count, content_words) = (bytes.u64()?, bytes.u32()?);
-        let spoken = Some(Stretch::between([bytes.f64()?, bytes.f64()?])).filter(|_| has_spoken);
-        let pairs = Pairs::with_table(bytes.list()?.iter().map(|pair| u16::from_le_bytes(*pair)).collect())?;
-        let title = bytes.list()?.iter().map(|term| u32::from_le_bytes(*term)).collect();
-        let length = bytes.f32()?;
-        let pair = |pair: &[u8; 8]| {
-            let pair = u64::from_le_bytes(*pair);
-            ((pair >> 32) as u32, f32::from_bits(pair as u32))
-        };
-        self.words.restore(slot, bytes.list()?.iter().map(pair).collect(), length)?;
-        let entities: Vec<u32> = bytes.list()?.iter().map(|entity| u32::from_le_bytes(*entity)).collect();
-        self.graph.restore(slot, &entities, titled)?;
-        if has_vector {
-            self.vectors.flat_mut().restore(slot, bytes)?;
-        }
-        let doc = Document {
-            id,
-            kind,
-            role,
-            speaker,
-            conversation,
-            position: 0,
-            said_at: Some(said_at).filter(|_| has_time),
-            created_at,
-            reliability,
-            access_count,
-            content_words,
-            is_question,
-            time_cue,
-            is_code,
-            first_person,
-            has_name,
-            has_number,
-            spoken,
-            pairs,
-            title,
-        };
-        Some((doc, position))
+    /// The vectors of parts that [`Partition::save_vectors`] handed out, see [`Partition::restore`].
+    pub(crate) fn restore_vectors(
+        dimensions: usize,
+        part: impl FnMut(&mut Vec<u8>) -> Option<()>,
+        bytes: u64,
+    ) -> Option<FlatIndex> {
+        FlatIndex::restore(dimensions, &mut ColumnsIn::new(part, bytes))
     }
-}
 
-fn dictionary(bytes: &mut In<'_>) -> Option<Vec<Option<Arc<str>>>> {
-    let count = bytes.u32()?;
-    // No text takes less than the four bytes of its length.
-    let mut texts = Vec::with_capacity((count as usize).min(bytes.0.len() / 4));
-    for _ in 0..count {
-        let text = bytes.text()?;
-        texts.push((!text.is_empty()).then(|| Arc::from(text)));
+    /// With the vectors that were saved with it; `None` where they are of other slots.
+    pub(crate) fn with_vectors(mut self, vectors: FlatIndex) -> Option<Self> {
+        if vectors.dimensions() != self.dimensions || vectors.iter().any(|(slot, _)| self.document(slot).is_none()) {
+            return None;
+        }
+        self.vectors.restored(vectors);
+        Some(self)
     }
-    Some(texts)
+
+    fn save_conversations<E, W: FnMut(&[u8]) -> Result<(), E>>(&self, out: &mut ColumnsOut<W>) -> Result<(), E> {
+        let all = &self.conversations;
+        self.conversation_ids.save(out)?;
+        let counts: Vec<u32> = all.iter().flat_map(|of| [of.slots.len() as u32, of.terms.len() as u32]).collect();
+        out.numbers(&counts)?;
+        out.numbers(&all.iter().flat_map(|of| of.slots.iter().copied()).collect::<Vec<_>>())?;
+        out.floats(&all.iter().flat_map(|of| of.near.iter().flatten().copied()).collect::<Vec<_>>())?;
+        let terms: Vec<(u32, f32)> = all.iter().flat_map(|of| of.terms.iter().copied()).collect();
+        out.numbers(&terms.iter().map(|(term, _)| *term).collect::<Vec<_>>())?;
+        out.floats(&terms.iter().map(|(_, tf)| *tf).collect::<Vec<_>>())
+    }
+
+    fn restore_conversations<R: FnMut(&mut Vec<u8>) -> Option<()>>(&mut self, from: &mut ColumnsIn<R>) -> Option<()> {
+        self.conversation_ids = Dictionary::restore(from)?;
+        let counts = from.numbers()?;
+        let (slots, near, terms, tfs) = (from.numbers()?, from.floats()?, from.numbers()?, from.floats()?);
+        let (counts, rest) = counts.as_chunks::<2>();
+        if !rest.is_empty() || counts.len() != self.conversation_ids.numbers() {
+            return None;
+        }
+        let (mut slots, mut near) = (slots.as_slice(), near.as_chunks::<2>().0);
+        let (mut terms, mut tfs) = (terms.as_slice(), tfs.as_slice());
+        for (number, [members, words]) in (0u32..).zip(counts) {
+            let (members, words) = (*members as usize, *words as usize);
+            let mut of = Conversation {
+                slots: slots.split_off(..members)?.to_vec(),
+                near: near.split_off(..members)?.to_vec(),
+                terms: terms.split_off(..words)?.iter().copied().zip(tfs.split_off(..words)?.iter().copied()).collect(),
+                ..Conversation::default()
+            };
+            for (position, slot) in of.slots.iter().enumerate() {
+                let doc = self.document(*slot)?;
+                if doc.conversation() != Some(number) || doc.position as usize != position {
+                    return None;
+                }
+                of.length += f64::from(self.words.length(*slot));
+                of.assistant += u32::from(doc.role == Some(Role::Assistant));
+            }
+            if !of.terms.is_sorted_by(|a, b| a.0 < b.0) {
+                return None;
+            }
+            for (term, _) in &of.terms {
+                let at = *term as usize;
+                self.conversation_df.resize(self.conversation_df.len().max(at + 1), 0);
+                *self.conversation_df.get_mut(at)? += 1;
+            }
+            self.in_conversations.0 += usize::from(!of.slots.is_empty());
+            self.in_conversations.1 += of.length;
+            self.conversations.push(of);
+        }
+        // Each document of a conversation is in it.
+        let members: usize = self.conversations.iter().map(|of| of.slots.len()).sum();
+        let claimed = self.slots.iter().filter(|doc| doc.conversation().is_some()).count();
+        (members == claimed).then_some(())
+    }
 }
 
 #[cfg(test)]
@@ -279,18 +216,24 @@ mod tests {
     use crate::search::{Filter, SearchQuery, Strategy};
     use std::convert::Infallible;
 
-    fn saved(partition: &Partition) -> Vec<Vec<u8>> {
-        let mut parts = Vec::new();
-        let Ok(()) = partition.save(|part| {
+    type Parts = Vec<Vec<u8>>;
+
+    fn saved(partition: &Partition) -> [Parts; 2] {
+        let (mut parts, mut vectors) = (Vec::new(), Vec::new());
+        let put = |parts: &mut Parts, part: &[u8]| {
             parts.push(part.to_vec());
             Ok::<(), Infallible>(())
-        });
-        parts
+        };
+        let Ok(()) = partition.save(|part| put(&mut parts, part));
+        let Ok(()) = partition.save_vectors(|part| put(&mut vectors, part));
+        [parts, vectors]
     }
 
-    fn restored(parts: &[Vec<u8>]) -> Option<Partition> {
-        let mut parts = parts.iter().cloned();
-        Partition::restore(4, usize::MAX, || parts.next())
+    fn restored([parts, vectors]: &[Parts; 2]) -> Option<Partition> {
+        let (mut parts, mut vectors) = (parts.iter().cloned(), vectors.iter().cloned());
+        let vectors = Partition::restore_vectors(4, |buffer| vectors.next().map(|part| *buffer = part), 1 << 20)?;
+        let partition = Partition::restore(4, usize::MAX, |buffer| parts.next().map(|part| *buffer = part), 1 << 20)?;
+        partition.with_vectors(vectors)
     }
 
     fn filled(texts: &[(String, u8)]) -> Partition {
@@ -305,7 +248,7 @@ mod tests {
                     text,
                     title: (kind % 5 == 0).then_some("Jane Roe"),
                     speaker: (kind % 2 == 0).then_some("Ada Lovelace"),
-                    role: ROLES.get(usize::from(kind % 6)).copied(),
+                    role: [Role::System, Role::User, Role::Assistant, Role::Tool].get(usize::from(kind % 6)).copied(),
                     conversation: (kind % 7 != 0).then_some(conversation.as_str()),
                     said_at: (kind % 4 != 0).then(|| Timestamp::new(i64::from(*kind) * 86_400, 17).unwrap()),
                     created_at: Timestamp::new(at as i64, 0).unwrap(),
@@ -362,20 +305,25 @@ mod tests {
                 }).unwrap();
             }
             same(&before, &after)?;
-            // Cut short it is nothing, and no panic.
-            let mut bytes = parts.clone();
-            if let Some(last) = bytes.last_mut().filter(|last| cut < last.len()) {
-                last.truncate(cut);
-                proptest::prop_assert!(restored(&bytes).is_none());
+            // Cut short, or with a part missing, it is nothing, and no panic.
+            for of in 0..2 {
+                let mut cut_short = parts.clone();
+                let count = cut_short[of].len();
+                let part = &mut cut_short[of][cut % count];
+                if part.pop().is_some() {
+                    proptest::prop_assert!(restored(&cut_short).is_none());
+                }
+                let mut missing = parts.clone();
+                missing[of].remove(cut % count);
+                proptest::prop_assert!(restored(&missing).is_none());
             }
-            proptest::prop_assert!(before.is_empty() || restored(&parts[..1]).is_none_or(|p| p.is_empty()));
         }
 
         #[test]
         fn damaged_bytes_never_panic(texts in proptest::collection::vec(("[a-d ]{1,8}", 0u8..64), 1..6), at in 0usize..3_000, byte: u8) {
             let mut parts = saved(&filled(&texts));
             let mut at = at;
-            for part in &mut parts {
+            for part in parts.iter_mut().flatten() {
                 if let Some(place) = part.get_mut(at) {
                     *place = byte;
                     break;

@@ -1,6 +1,7 @@
 //! How a text is worded, kept small: which words stand side by side, and whether it speaks of who says it, names or counts.
 
 use crate::search::text::{TextAnalyzer, is_stop_word};
+use crate::search::vector::prefetch_at;
 use rustc_hash::FxHasher;
 use std::hash::Hasher;
 
@@ -9,49 +10,40 @@ const MOST_WORDS: usize = 4_000;
 
 /// The pairs of neighbouring terms of a text as a table of 16-bit hashes with open addressing, 0 being empty: one or two reads
 /// answer whether a pair is there, and about one in 40,000 that are not is said to be.
-#[derive(Debug, Default)]
-pub(super) struct Pairs(Box<[u16]>);
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Pairs<'a>(pub(super) &'a [u16]);
 
-impl Pairs {
-    /// A table of `hashes`, none of which is 0.
-    fn of(mut hashes: Vec<u16>) -> Self {
-        hashes.sort_unstable();
-        hashes.dedup();
-        if hashes.is_empty() {
-            return Self::default();
+/// A table of `hashes`, none of which is 0.
+fn table_of(mut hashes: Vec<u16>) -> Box<[u16]> {
+    hashes.sort_unstable();
+    hashes.dedup();
+    if hashes.is_empty() {
+        return Box::default();
+    }
+    let mut table = vec![0u16; (hashes.len() * 4 / 3 + 1).next_power_of_two()];
+    for hash in hashes {
+        if let Some(place) = probe(&table, hash).and_then(|at| table.get_mut(at)) {
+            *place = hash;
         }
-        let mut table = vec![0u16; (hashes.len() * 4 / 3 + 1).next_power_of_two()];
-        for hash in hashes {
-            if let Some(place) = probe(&table, hash).and_then(|at| table.get_mut(at)) {
-                *place = hash;
-            }
+    }
+    table.into()
+}
+
+impl Pairs<'_> {
+    pub(super) fn contains(self, hash: u16) -> bool {
+        probe(self.0, hash).and_then(|at| self.0.get(at)).is_some_and(|held| *held == hash)
+    }
+
+    /// Whether it is a table at all.
+    pub(super) fn is_sound(self) -> bool {
+        self.0.is_empty() || (self.0.len().is_power_of_two() && self.0.contains(&0))
+    }
+
+    /// Has the place where `hash` would stand brought near.
+    pub(super) fn fetch(self, hash: u16) {
+        if let Some(mask) = self.0.len().checked_sub(1) {
+            prefetch_at(self.0, usize::from(hash) & mask);
         }
-        Self(table.into())
-    }
-
-    pub(super) fn contains(&self, hash: u16) -> bool {
-        probe(&self.0, hash).and_then(|at| self.0.get(at)).is_some_and(|held| *held == hash)
-    }
-
-    /// What stands where `hash` would: brings that memory near and says nothing.
-    pub(super) fn touch(&self, hash: u16) -> u16 {
-        let at = self.0.len().checked_sub(1).map(|mask| usize::from(hash) & mask);
-        at.and_then(|at| self.0.get(at)).copied().unwrap_or(0)
-    }
-
-    /// The table, as [`Pairs::with_table`] takes it.
-    pub(super) fn table(&self) -> &[u16] {
-        &self.0
-    }
-
-    /// With a table that was made before; `None` for what is none.
-    pub(super) fn with_table(table: Box<[u16]>) -> Option<Self> {
-        let sound = table.is_empty() || (table.len().is_power_of_two() && table.contains(&0));
-        sound.then_some(Self(table))
-    }
-
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.0.len() * 2
     }
 }
 
@@ -97,8 +89,8 @@ impl PairsRead {
         self.before.clear();
     }
 
-    pub(super) fn done(self) -> Pairs {
-        Pairs::of(self.hashes)
+    pub(super) fn done(self) -> Box<[u16]> {
+        table_of(self.hashes)
     }
 }
 
@@ -166,7 +158,7 @@ pub(super) fn has_name(text: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Pairs {
+    fn read(text: &str) -> Box<[u16]> {
         let mut pairs = PairsRead::default();
         TextAnalyzer::default().each_term(text, &mut |term| pairs.add(term));
         pairs.done()
@@ -174,7 +166,7 @@ mod tests {
 
     fn share(question: &str, text: &str) -> (usize, usize) {
         let (asked, text) = (pairs_asked(&TextAnalyzer::default(), question), read(text));
-        (asked.iter().filter(|hash| text.contains(**hash)).count(), asked.len())
+        (asked.iter().filter(|hash| Pairs(&text).contains(**hash)).count(), asked.len())
     }
 
     #[test]
@@ -209,9 +201,9 @@ mod tests {
             words.iter().for_each(|word| pairs.add(word));
             let pairs = pairs.done();
             for two in words.windows(2) {
-                proptest::prop_assert!(pairs.contains(pair(&two[0], &two[1])));
+                proptest::prop_assert!(Pairs(&pairs).contains(pair(&two[0], &two[1])));
             }
-            proptest::prop_assert!(!pairs.contains(pair("not", "there")));
+            proptest::prop_assert!(!Pairs(&pairs).contains(pair("not", "there")));
         }
     }
 }

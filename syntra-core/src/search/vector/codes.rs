@@ -103,6 +103,30 @@ impl Coder {
 }
 
 impl Question {
+    /// The rows of which the estimated cosine is at least `floor`, with it.
+    pub(super) fn scan_from(&self, codes: &[u64], words: usize, worth: &[f32], floor: f32) -> Vec<(u32, f32)> {
+        let mut found = Vec::new();
+        let (double, sum) = (2.0 * self.step, self.sum);
+        let score = move |bits: i32, worth: f32| (double * bits as f32 - sum) * worth;
+        kernel::scan_bits(codes, words, &self.planes, &mut |first, bits| {
+            let worth = worth.get(first..).unwrap_or(&[]);
+            // Eight at a time, whose number the compiler knows, and without a branch for each.
+            let (eights, rest) = bits.as_chunks::<8>();
+            let (worth_8, worth_rest) = worth.split_at(worth.len().min(eights.len() * 8));
+            let mut row = first as u32;
+            for (bits, worth) in eights.iter().zip(worth_8.as_chunks::<8>().0) {
+                let scores: [f32; 8] = std::array::from_fn(|i| score(bits[i], worth[i]));
+                if scores.iter().map(|score| i32::from(*score >= floor)).sum::<i32>() != 0 {
+                    found.extend((row..).zip(scores).filter(|(_, score)| *score >= floor));
+                }
+                row += 8;
+            }
+            let rest = rest.iter().zip(worth_rest).map(|(bits, worth)| score(*bits, *worth));
+            found.extend((row..).zip(rest).filter(|(_, score)| *score >= floor));
+        });
+        found
+    }
+
     /// Sets the estimated cosine of each row.
     pub(super) fn scan(&self, codes: &[u64], words: usize, worth: &[f32], scores: &mut [f32]) {
         let (double, sum) = (2.0 * self.step, self.sum);

@@ -1,11 +1,12 @@
 //! Nearest neighbours by scanning everything: up to a million vectors as quick as a graph, without its costs.
 
 use super::codes::Coder;
-use super::{kernel, normalised};
+use super::kernel::{self, prefetch, prefetch_at};
+use super::normalised;
 use crate::error::Result;
 use crate::search::VectorIndex;
-use crate::search::bytes::{In, Out};
-use crate::search::top::{TopK, best_places};
+use crate::search::bytes::{ColumnsIn, ColumnsOut};
+use crate::search::top::{TopK, best_places, places_of, sample_of, sampled_floor};
 
 /// From how many rows on the scan reads the quantised rows first.
 const QUANTISED_FROM: usize = 1_000;
@@ -17,6 +18,9 @@ const RERANK_LEAST: usize = 64;
 const CODED_FROM: usize = 30_000;
 const CODED_FACTOR: usize = 6;
 const CODED_LEAST: usize = 600;
+/// How many rows are on their way from memory while one is compared, as 8-bit numbers and in full.
+const AHEAD: usize = 16;
+pub(crate) const FULL_AHEAD: usize = 4;
 const NO_ROW: u32 = u32::MAX;
 
 /// A scan over all vectors. Past a thousand of them it reads them as 8-bit numbers first and compares the best few dozen in
@@ -80,47 +84,51 @@ impl FlatIndex {
         self.scales.get(row).map(|scale| dot as f32 * scale * question.scale)
     }
 
-    /// What is kept of the vector of `key`, for [`FlatIndex::restore`].
-    pub(crate) fn save(&self, key: u32, out: &mut Out) -> Option<()> {
-        let row = self.row(key)?;
-        let (d, words) = (self.dimensions, self.coder.words());
-        self.rows.get(row * d..(row + 1) * d)?.iter().for_each(|x| out.f32(*x));
-        self.small.get(row * d..(row + 1) * d)?.iter().for_each(|x| out.u8(x.cast_unsigned()));
-        out.f32(*self.scales.get(row)?);
-        self.codes.get(row * words..(row + 1) * words)?.iter().for_each(|x| out.u64(*x));
-        out.f32(*self.worth.get(row)?);
-        Some(())
+    /// Writes all of it, for [`FlatIndex::restore`].
+    pub(crate) fn save<E, W: FnMut(&[u8]) -> Result<(), E>>(&self, out: &mut ColumnsOut<W>) -> Result<(), E> {
+        out.numbers(&self.keys)?;
+        out.column(self.codes.iter().map(|word| word.to_le_bytes()))?;
+        out.floats(&self.worth)?;
+        out.floats(&self.scales)?;
+        out.column(self.small.iter().map(|x| x.to_le_bytes()))?;
+        out.floats(&self.rows)
     }
 
-    /// Adds a vector that was saved, under a key that is not there. Nothing of it is computed anew.
-    pub(crate) fn restore(&mut self, key: u32, saved: &mut In<'_>) -> Option<()> {
-        let (d, words) = (self.dimensions, self.coder.words());
-        let (rows, small, scale) = (saved.take(d * 4)?, saved.take(d)?, saved.f32()?);
-        let (codes, worth) = (saved.take(words * 8)?, saved.f32()?);
-        self.rows.extend(rows.as_chunks().0.iter().map(|x| f32::from_le_bytes(*x)));
-        self.small.extend(small.iter().map(|x| x.cast_signed()));
-        self.scales.push(scale);
-        self.codes.extend(codes.as_chunks().0.iter().map(|x| u64::from_le_bytes(*x)));
-        self.worth.push(worth);
-        let slot = key as usize;
-        if self.row_of.len() <= slot {
-            self.row_of.resize(slot + 1, NO_ROW);
+    /// The index that [`FlatIndex::save`] wrote; nothing of it is computed anew. `None` where a key is there twice, or there are not as many
+    /// numbers as keys of `dimensions` have.
+    pub(crate) fn restore<R: FnMut(&mut Vec<u8>) -> Option<()>>(
+        dimensions: usize,
+        from: &mut ColumnsIn<R>,
+    ) -> Option<Self> {
+        let mut index = Self::new(dimensions);
+        index.keys = from.numbers()?;
+        index.codes = from.column(|word| u64::from_le_bytes(*word))?;
+        index.worth = from.floats()?;
+        index.scales = from.floats()?;
+        index.small = from.column(|x| i8::from_le_bytes(*x))?;
+        index.rows = from.floats()?;
+        let count = index.keys.len();
+        let numbers = count.checked_mul(dimensions)?;
+        if index.codes.len() != count.checked_mul(index.coder.words())?
+            || [index.worth.len(), index.scales.len()] != [count; 2]
+            || [index.small.len(), index.rows.len()] != [numbers; 2]
+        {
+            return None;
         }
-        if let Some(place) = self.row_of.get_mut(slot) {
-            *place = self.keys.len() as u32;
+        let highest = index.keys.iter().max().map_or(0, |key| *key as usize + 1);
+        // Few keys are free, so that a wrong one cannot take all memory.
+        if highest > count.saturating_mul(64).saturating_add(1 << 16) {
+            return None;
         }
-        self.keys.push(key);
-        Some(())
-    }
-
-    /// Makes room for `more` vectors.
-    pub(crate) fn reserve(&mut self, more: usize) {
-        self.keys.reserve(more);
-        self.rows.reserve(more * self.dimensions);
-        self.small.reserve(more * self.dimensions);
-        self.scales.reserve(more);
-        self.codes.reserve(more * self.coder.words());
-        self.worth.reserve(more);
+        index.row_of = vec![NO_ROW; highest];
+        for (row, key) in (0u32..).zip(&index.keys) {
+            let place = index.row_of.get_mut(*key as usize)?;
+            if *place != NO_ROW {
+                return None;
+            }
+            *place = row;
+        }
+        Some(index)
     }
 
     /// Every key and its vector.
@@ -150,13 +158,18 @@ impl FlatIndex {
     }
 
     fn coded(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Vec<(u32, f32)> {
-        let mut scores = vec![0.0; self.keys.len()];
-        self.coder.question(query).scan(&self.codes, self.coder.words(), &self.worth, &mut scores);
         let Rounded { numbers: small, sum, .. } = Rounded::new(query);
         let mut top = TopK::new(second_look(limit));
         // They come in the order in which they lie in memory.
-        for row in self.best_rows(&scores, limit * CODED_FACTOR + CODED_LEAST, keep) {
-            let row = row as usize;
+        let rows = self.best_coded(query, limit * CODED_FACTOR + CODED_LEAST, keep);
+        for (at, row) in rows.iter().enumerate() {
+            if let Some(next) = rows.get(at + AHEAD) {
+                let next = *next as usize;
+                prefetch(self.small.get(next * self.dimensions..(next + 1) * self.dimensions).unwrap_or(&[]));
+                prefetch_at(&self.keys, next);
+                prefetch_at(&self.scales, next);
+            }
+            let row = *row as usize;
             let range = row * self.dimensions..(row + 1) * self.dimensions;
             if let (Some(key), Some(numbers), Some(scale)) =
                 (self.keys.get(row), self.small.get(range), self.scales.get(row))
@@ -165,6 +178,40 @@ impl FlatIndex {
             }
         }
         self.in_full(query, limit, top.into_best().into_iter().map(|(key, _)| key))
+    }
+
+    /// The rows of the `limit` best by their codes of those that `keep` lets through, in order.
+    fn best_coded(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Vec<u32> {
+        let (question, words) = (self.coder.question(query), self.coder.words());
+        if keep.is_none() {
+            // A sample tells about where the best begin, so that no score is kept of all the others.
+            let (mut codes, mut worth) = (Vec::new(), Vec::new());
+            for row in sample_of(self.keys.len()) {
+                codes.extend_from_slice(self.codes.get(row * words..(row + 1) * words).unwrap_or(&[]));
+                worth.extend(self.worth.get(row));
+            }
+            let mut sample = vec![0.0; worth.len()];
+            question.scan(&codes, words, &worth, &mut sample);
+            let floor = sampled_floor(sample, self.keys.len(), limit);
+            let found = question.scan_from(&self.codes, words, &self.worth, floor);
+            if found.len() >= limit {
+                return places_of(found, limit);
+            }
+        }
+        let mut scores = vec![0.0; self.keys.len()];
+        question.scan(&self.codes, words, &self.worth, &mut scores);
+        self.best_rows(&scores, limit, keep)
+    }
+
+    /// Has the row of `key` brought near, in full or as 8-bit numbers.
+    pub(crate) fn fetch(&self, key: u32, in_full: bool) {
+        if let Some(row) = self.row(key) {
+            let range = row * self.dimensions..(row + 1) * self.dimensions;
+            match in_full {
+                true => prefetch(self.rows.get(range).unwrap_or(&[])),
+                false => prefetch(self.small.get(range).unwrap_or(&[])),
+            }
+        }
     }
 
     /// The rows of the `limit` best scores of those that `keep` lets through, in order.
@@ -184,7 +231,14 @@ impl FlatIndex {
     /// The best of what was found, compared in full precision.
     fn in_full(&self, query: &[f32], limit: usize, found: impl Iterator<Item = u32>) -> Vec<(u32, f32)> {
         let mut best = TopK::new(limit);
-        for key in found {
+        let keys: Vec<u32> = found.collect();
+        keys.iter().for_each(|key| prefetch_at(&self.row_of, *key as usize));
+        keys.iter().take(FULL_AHEAD).for_each(|key| self.fetch(*key, true));
+        for (at, key) in keys.iter().enumerate() {
+            if let Some(next) = keys.get(at + FULL_AHEAD) {
+                self.fetch(*next, true);
+            }
+            let key = *key;
             if let Some(row) = self.get(key) {
                 best.push(key, kernel::dot(query, row));
             }

@@ -3,7 +3,6 @@
 use super::{FlatIndex, Rounded, kernel, normalised};
 use crate::error::Result;
 use crate::search::VectorIndex;
-use crate::search::bytes::Out;
 use crate::search::top::TopK;
 use hnsw_rs::anndists::dist::distances::Distance;
 use hnsw_rs::hnsw::Hnsw;
@@ -165,23 +164,24 @@ impl HnswIndex {
         self.flat.get(key)
     }
 
+    /// See [`FlatIndex::fetch`].
+    pub(crate) fn fetch(&self, key: u32, in_full: bool) {
+        self.flat.fetch(key, in_full);
+    }
+
     /// See [`FlatIndex::roughly`].
     pub(crate) fn roughly(&self, key: u32, question: &Rounded) -> Option<f32> {
         self.flat.roughly(key, question)
     }
 
-    /// The exact index, to be filled with what was saved of it; then comes [`HnswIndex::restored`].
-    pub(crate) fn flat_mut(&mut self) -> &mut FlatIndex {
-        &mut self.flat
+    /// The exact index.
+    pub(crate) fn flat(&self) -> &FlatIndex {
+        &self.flat
     }
 
-    /// See [`FlatIndex::save`].
-    pub(crate) fn save(&self, key: u32, out: &mut Out) -> Option<()> {
-        self.flat.save(key, out)
-    }
-
-    /// Has a graph begun where there are vectors enough for one.
-    pub(crate) fn restored(&mut self) {
+    /// Takes the exact index over, and has a graph begun where there are vectors enough for one.
+    pub(crate) fn restored(&mut self, flat: FlatIndex) {
+        self.flat = flat;
         self.begin_if_due();
     }
 

@@ -1,10 +1,37 @@
 //! The inner loops of the vector scan, for what the processor at hand can do: AVX-512 (with VNNI and VPOPCNTDQ), AVX2 or NEON,
 //! chosen once a call, and portable code of the same result everywhere else.
 //!
-//! The one file of the crate with `unsafe` in it. Two things need it: calling a function that is compiled for instructions which
-//! the processor may lack (each is called after asking for exactly those), and reading a register's width from a slice (each read
-//! is of a chunk whose length the type guarantees).
+//! The one file of the crate with `unsafe` in it. Three things need it: calling a function that is compiled for instructions which
+//! the processor may lack (each is called after asking for exactly those), reading a register's width from a slice (each read
+//! is of a chunk whose length the type guarantees), and asking for memory ahead (of a slice, whose addresses are valid).
 #![allow(unsafe_code)]
+
+/// Asks the processor to bring the memory of `of` near and does not wait for it: of many things that lie apart each is then on its way
+/// while the ones before it are worked on. Does nothing where the processor cannot be asked.
+#[inline(always)]
+pub(crate) fn prefetch<T>(of: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        let (begin, bytes) = (of.as_ptr().cast::<i8>(), size_of_val(of));
+        for at in (0..bytes).step_by(64) {
+            // SAFETY: the address is within the slice, and nothing is read that anybody sees; every x86-64 has the instruction.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(begin.add(at)) };
+        }
+        if bytes > 0 {
+            // SAFETY: as above; the slice need not begin where a line of the cache does.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(begin.add(bytes - 1)) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = of;
+}
+
+/// [`prefetch`] of one thing of many.
+#[inline(always)]
+pub(crate) fn prefetch_at<T>(of: &[T], at: usize) {
+    prefetch(of.get(at..at.saturating_add(1)).unwrap_or(&[]));
+}
 
 /// The dot product of two vectors; the shorter length counts. Which instructions add it up decides its last bits.
 #[inline]

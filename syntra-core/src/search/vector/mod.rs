@@ -8,9 +8,9 @@ mod kernel;
 mod tests;
 
 pub use flat::FlatIndex;
-pub(crate) use flat::Rounded;
+pub(crate) use flat::{FULL_AHEAD, Rounded};
 pub use hnsw::HnswIndex;
-pub(crate) use kernel::{dot, scan_i8};
+pub(crate) use kernel::{dot, prefetch, prefetch_at, scan_i8};
 
 use crate::error::{Error, Result};
 

@@ -1,9 +1,15 @@
 //! BM25 in process, kept exact under insertion, replacement and removal.
 
+mod best;
+mod dense;
+
+use super::bytes::{ColumnsIn, ColumnsOut};
+use super::dictionary::Dictionary;
+use super::lists::Lists;
 use super::sheets::Sheets;
-use super::top::TopK;
-use rustc_hash::FxHashMap;
-use std::sync::Arc;
+use super::vector::prefetch_at;
+use best::seek;
+use dense::Dense;
 
 /// The two constants of BM25.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -54,15 +60,14 @@ pub(crate) struct QueryTerm {
     pub(crate) idf: f32,
 }
 
-/// Where a term occurs: a slot and how often, field weights applied.
+/// Where a term occurs: a slot and how often, field weights applied; and the length of the document, so that it need not be sought elsewhere.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Posting {
     pub(crate) slot: u32,
     pub(crate) tf: f32,
+    length: f32,
 }
 
-/// What can add less than this share of the best score does not make a candidate.
-const NEGLIGIBLE: f32 = 1e-3;
 /// A list of postings up to so many times as long as the slots that are looked for is read whole.
 const READ_WHOLE: usize = 4;
 /// Postings up to so many lie in a near cache, where they are sought quicker than each document is read.
@@ -84,15 +89,15 @@ impl Default for Reach {
 /// An inverted index over slots (small numbers that stand for documents), with the forward lists that exact removal needs.
 #[derive(Debug, Default)]
 pub(crate) struct Bm25Index {
-    vocabulary: FxHashMap<Arc<str>, u32>,
-    words: Vec<Option<Arc<str>>>,
-    free: Vec<u32>,
+    words: Dictionary,
     postings: Vec<Vec<Posting>>,
     /// The highest count and the shortest document of each term.
     reach: Vec<Reach>,
+    /// The documents of each frequent term.
+    dense: Vec<Dense>,
     /// Scores by slot.
     sheets: Sheets<f32>,
-    forward: Vec<Box<[(u32, f32)]>>,
+    forward: Lists<(u32, f32)>,
     lengths: Vec<f32>,
     live: usize,
     total: f64,
@@ -109,7 +114,7 @@ impl Bm25Index {
     }
 
     pub(crate) fn term(&self, word: &str) -> Option<u32> {
-        self.vocabulary.get(word).copied()
+        self.words.number(word)
     }
 
     pub(crate) fn postings(&self, term: u32) -> &[Posting] {
@@ -118,7 +123,7 @@ impl Bm25Index {
 
     /// The terms of a document and their weighted counts, ordered by term.
     pub(crate) fn terms_of(&self, slot: u32) -> &[(u32, f32)] {
-        self.forward.get(slot as usize).map_or(&[], |terms| &**terms)
+        self.forward.get(slot)
     }
 
     /// How often `term` occurs in `slot`.
@@ -151,56 +156,29 @@ impl Bm25Index {
             }
             same
         });
-        self.place(slot, counts.into(), length);
+        self.place(slot, &counts, length);
     }
 
-    /// Every word by its number; `None` for a number that is free.
-    pub(crate) fn dictionary(&self) -> impl ExactSizeIterator<Item = Option<&str>> {
-        self.words.iter().map(|word| word.as_deref())
-    }
-
-    /// An index with the words of a [`Bm25Index::dictionary`] and nothing in it.
-    pub(crate) fn with_dictionary(words: Vec<Option<Arc<str>>>) -> Self {
-        let named = |(term, word): (usize, &Option<Arc<str>>)| Some((Arc::clone(word.as_ref()?), term as u32));
-        Self {
-            vocabulary: words.iter().enumerate().filter_map(named).collect(),
-            free: (0u32..).zip(&words).filter(|(_, word)| word.is_none()).map(|(term, _)| term).collect(),
-            postings: vec![Vec::new(); words.len()],
-            reach: vec![Reach::default(); words.len()],
-            words,
-            ..Self::default()
-        }
-    }
-
-    /// Puts a document into the empty `slot`, its terms as [`Bm25Index::terms_of`] has them; `None`, and nothing changes, where they
-    /// are not in order or not of the dictionary.
-    pub(crate) fn restore(&mut self, slot: u32, counts: Box<[(u32, f32)]>, length: f32) -> Option<()> {
-        let known = |(term, tf): &(u32, f32)| *tf > 0.0 && self.words.get(*term as usize).is_some_and(Option::is_some);
-        if !counts.iter().all(known) || !counts.is_sorted_by(|a, b| a.0 < b.0) || !length.is_finite() {
-            return None;
-        }
-        self.place(slot, counts, length);
-        Some(())
-    }
-
-    fn place(&mut self, slot: u32, counts: Box<[(u32, f32)]>, length: f32) {
-        for &(term, tf) in &counts {
+    fn place(&mut self, slot: u32, counts: &[(u32, f32)], length: f32) {
+        for &(term, tf) in counts {
             if let Some(list) = self.postings.get_mut(term as usize) {
                 let at = list.partition_point(|p| p.slot < slot);
-                list.insert(at, Posting { slot, tf });
+                list.insert(at, Posting { slot, tf, length });
+                if let Some(dense) = self.dense.get_mut(term as usize) {
+                    dense.inserted(slot, list, self.lengths.len());
+                }
                 if let Some(reach) = self.reach.get_mut(term as usize) {
                     reach.tf = reach.tf.max(tf);
                     reach.length = reach.length.min(length);
                 }
             }
         }
+        self.forward.set(slot, counts);
         let slot = slot as usize;
-        if self.forward.len() <= slot {
-            self.forward.resize_with(slot + 1, Default::default);
+        if self.lengths.len() <= slot {
             self.lengths.resize(slot + 1, 0.0);
         }
-        if let (Some(forward), Some(held)) = (self.forward.get_mut(slot), self.lengths.get_mut(slot)) {
-            *forward = counts;
+        if let Some(held) = self.lengths.get_mut(slot) {
             *held = length;
         }
         self.live += 1;
@@ -209,21 +187,23 @@ impl Bm25Index {
 
     /// Takes the document out of `slot`.
     pub(crate) fn remove(&mut self, slot: u32) {
-        let Some(forward) = self.forward.get_mut(slot as usize).map(std::mem::take) else { return };
-        for &(term, _) in &forward {
+        if slot as usize >= self.lengths.len() {
+            return;
+        }
+        for (term, _) in self.forward.take(slot) {
             let Some(list) = self.postings.get_mut(term as usize) else { continue };
             if let Ok(at) = list.binary_search_by_key(&slot, |p| p.slot) {
                 list.remove(at);
+            }
+            if let Some(dense) = self.dense.get_mut(term as usize) {
+                dense.removed(slot, list, self.lengths.len());
             }
             if list.is_empty() {
                 *list = Vec::new();
                 if let Some(reach) = self.reach.get_mut(term as usize) {
                     *reach = Reach::default();
                 }
-                if let Some(word) = self.words.get_mut(term as usize).and_then(Option::take) {
-                    self.vocabulary.remove(&word);
-                    self.free.push(term);
-                }
+                self.words.remove(term);
             }
         }
         if let Some(length) = self.lengths.get_mut(slot as usize) {
@@ -237,26 +217,73 @@ impl Bm25Index {
     }
 
     fn intern(&mut self, word: &str) -> u32 {
-        if let Some(&term) = self.vocabulary.get(word) {
-            return term;
+        let term = self.words.intern(word);
+        if self.postings.len() < self.words.numbers() {
+            self.postings.resize_with(self.words.numbers(), Vec::new);
+            self.reach.resize(self.words.numbers(), Reach::default());
+            self.dense.resize_with(self.words.numbers(), Dense::default);
         }
-        let name: Arc<str> = Arc::from(word);
-        let term = match self.free.pop() {
-            Some(term) => {
-                if let Some(place) = self.words.get_mut(term as usize) {
-                    *place = Some(Arc::clone(&name));
-                }
-                term
-            }
-            None => {
-                self.words.push(Some(Arc::clone(&name)));
-                self.postings.push(Vec::new());
-                self.reach.push(Reach::default());
-                (self.words.len() - 1) as u32
-            }
-        };
-        self.vocabulary.insert(name, term);
         term
+    }
+
+    /// Writes what [`Bm25Index::restore`] reads.
+    pub(crate) fn save<E, W: FnMut(&[u8]) -> Result<(), E>>(&self, out: &mut ColumnsOut<W>) -> Result<(), E> {
+        self.words.save(out)?;
+        let pair = |(term, tf): &(u32, f32)| (u64::from(*term) << 32 | u64::from(tf.to_bits())).to_le_bytes();
+        self.forward.save(out, pair)?;
+        out.floats(&self.lengths)
+    }
+
+    /// The index of `slots` slots that [`Bm25Index::save`] wrote; `is_live` says which of them are in use. Postings are made anew from what
+    /// each document holds, so that the two agree.
+    pub(crate) fn restore<R: FnMut(&mut Vec<u8>) -> Option<()>>(
+        from: &mut ColumnsIn<R>,
+        is_live: impl Fn(u32) -> bool,
+    ) -> Option<Self> {
+        let words = Dictionary::restore(from)?;
+        let pair = |pair: &[u8; 8]| {
+            let pair = u64::from_le_bytes(*pair);
+            ((pair >> 32) as u32, f32::from_bits(pair as u32))
+        };
+        let forward: Lists<(u32, f32)> = Lists::restore(from, pair)?;
+        let lengths = from.floats()?;
+        let mut held = vec![0u32; words.numbers()];
+        for (slot, terms) in (0u32..).zip(forward.iter()) {
+            let known = |(term, tf): &(u32, f32)| *tf > 0.0 && (*term as usize) < held.len();
+            if !terms.iter().all(known)
+                || !terms.is_sorted_by(|a, b| a.0 < b.0)
+                || (!terms.is_empty() && !is_live(slot))
+            {
+                return None;
+            }
+            for (term, _) in terms {
+                if let Some(count) = held.get_mut(*term as usize) {
+                    *count += 1;
+                }
+            }
+        }
+        if (0u32..).zip(&held).any(|(term, count)| *count > 0 && words.text(term).is_none()) {
+            return None;
+        }
+        let mut postings: Vec<Vec<Posting>> = held.iter().map(|count| Vec::with_capacity(*count as usize)).collect();
+        let mut reach = vec![Reach::default(); words.numbers()];
+        let (mut live, mut total) = (0, 0.0);
+        for (slot, length) in (0u32..).zip(&lengths).filter(|(slot, _)| is_live(*slot)) {
+            if !length.is_finite() {
+                return None;
+            }
+            live += 1;
+            total += f64::from(*length);
+            for &(term, tf) in forward.get(slot) {
+                if let (Some(list), Some(reach)) = (postings.get_mut(term as usize), reach.get_mut(term as usize)) {
+                    list.push(Posting { slot, tf, length: *length });
+                    reach.tf = reach.tf.max(tf);
+                    reach.length = reach.length.min(*length);
+                }
+            }
+        }
+        let dense = postings.iter().map(|list| Dense::of(list, lengths.len())).collect();
+        Some(Self { words, postings, reach, dense, sheets: Sheets::default(), forward, lengths, live, total })
     }
 
     /// How often each of `terms`, which are in order, occurs in each of `slots`: a row of numbers a slot. `row_of` has the place of each
@@ -278,9 +305,9 @@ impl Bm25Index {
                     frequent.push((column, t.term));
                     continue;
                 }
-                seek(postings, slots, |row, tf| {
+                seek(postings, slots, |row, p| {
                     if let Some(count) = counts.get_mut(row * width + column) {
-                        *count = tf;
+                        *count = p.tf;
                     }
                 });
                 continue;
@@ -297,6 +324,7 @@ impl Bm25Index {
         if frequent.is_empty() {
             return counts;
         }
+        self.forward.fetch(slots);
         for (slot, row) in slots.iter().zip(counts.chunks_exact_mut(width)) {
             let mut rest = self.terms_of(*slot);
             for (column, term) in &frequent {
@@ -313,131 +341,20 @@ impl Bm25Index {
         counts
     }
 
-    /// The `limit` best documents of those that `keep` lets through, best first, ties by slot. Their scores are exact, though not
-    /// every posting of every term is read. Terms go from the rarest to the commonest; when what the rest can add at the most is
-    /// less than the last of the best has already, no new document can come in, and only those that are in are scored further.
-    /// Nor can one come in that would have less than a thousandth of the best score: what the commonest words of all alone would
-    /// bring is no answer, and to read their postings would cost more than all the rest.
-    pub(crate) fn best(&self, terms: &[QueryTerm], limit: usize, keep: Option<&Keep<'_>>) -> Vec<(u32, f32)> {
-        if terms.is_empty() || limit == 0 {
-            return Vec::new();
-        }
-        let mut scores = self.sheets.take(self.lengths.len());
-        let mut touched: Vec<u32> = Vec::new();
-        let best = self.score(terms, limit, keep, &mut scores, &mut touched);
-        self.sheets.give(scores, touched.into_iter());
-        best
-    }
-
-    /// [`Bm25Index::best`] on a sheet of zeros; every slot whose score it sets is in `touched`.
-    fn score(
-        &self,
-        terms: &[QueryTerm],
-        limit: usize,
-        keep: Option<&Keep<'_>>,
-        scores: &mut [f32],
-        touched: &mut Vec<u32>,
-    ) -> Vec<(u32, f32)> {
-        let params = Bm25Params::default();
-        let average = self.average();
-        let per_length = if average > 0.0 { params.k1 * params.b / average } else { 0.0 };
-        let constant = if average > 0.0 { params.k1 * (1.0 - params.b) } else { params.k1 };
-        let weight = |t: &QueryTerm| t.idf * (params.k1 + 1.0);
-        // The most that a term can add: its highest count in its shortest document. A little more, for the sums are rounded.
-        let bound = |t: &QueryTerm| {
-            let reach = self.reach.get(t.term as usize).copied().unwrap_or_default();
-            let length = if reach.length.is_finite() { reach.length } else { 0.0 };
-            1.001 * weight(t) * reach.tf / (reach.tf + constant + per_length * length)
-        };
-        let mut terms = terms.to_vec();
-        terms.sort_by(|a, b| b.idf.total_cmp(&a.idf).then(a.term.cmp(&b.term)));
-        let mut left: f32 = terms.iter().map(bound).sum();
-        // Those that may be among the best, once no other can come in.
-        let mut closed: Option<Vec<u32>> = None;
-        for t in &terms {
-            if closed.is_none() && !touched.is_empty() {
-                closed = close(scores, touched, limit, left);
-            }
-            left -= bound(t);
-            if let Some(slots) = &closed {
-                seek(self.postings(t.term), slots, |row, tf| {
-                    let slot = slots.get(row).copied().unwrap_or(u32::MAX);
-                    if let Some(score) = scores.get_mut(slot as usize) {
-                        *score += weight(t) * tf / (tf + constant + per_length * self.length(slot));
-                    }
-                });
-                continue;
-            }
-            let weight = weight(t);
-            for p in self.postings(t.term) {
-                let slot = p.slot as usize;
-                let (Some(score), Some(length)) = (scores.get_mut(slot), self.lengths.get(slot)) else { continue };
-                if *score == 0.0 {
-                    if keep.is_some_and(|keep| !keep(p.slot)) {
-                        continue;
-                    }
-                    touched.push(p.slot);
-                }
-                *score += weight * p.tf / (p.tf + constant + per_length * length);
-            }
-        }
-        let mut top = TopK::new(limit);
-        for slot in closed.as_deref().unwrap_or(touched) {
-            top.push(*slot, scores.get(*slot as usize).copied().unwrap_or(0.0));
-        }
-        top.into_sorted()
+    /// Has the lengths of `slots` brought near.
+    pub(crate) fn fetch(&self, slots: &[u32]) {
+        slots.iter().for_each(|slot| prefetch_at(&self.lengths, *slot as usize));
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
-        let words: usize = self.words.iter().flatten().map(|w| w.len() + 16 + 24).sum();
-        let postings: usize = self.postings.iter().map(|p| p.capacity() * 8 + 24).sum();
-        let forward: usize = self.forward.iter().map(|f| f.len() * 8 + 16).sum();
-        words
+        let postings: usize = self.postings.iter().map(|p| p.capacity() * size_of::<Posting>() + 24).sum();
+        self.words.memory_bytes()
             + postings
-            + forward
+            + self.forward.memory_bytes()
             + self.reach.capacity() * 8
+            + self.dense.iter().map(Dense::memory_bytes).sum::<usize>()
             + self.lengths.capacity() * 4
             + self.sheets.memory_bytes()
-    }
-}
-
-/// Those of `touched`, in order, that may still be among the `limit` best when no other document can reach as much as they have or
-/// would have a share of the best score worth naming: `left` is the most that the terms to come can add. `None` where one can.
-fn close(scores: &[f32], touched: &[u32], limit: usize, left: f32) -> Option<Vec<u32>> {
-    let mut held: Vec<f32> = touched.iter().filter_map(|s| scores.get(*s as usize).copied()).collect();
-    let best = held.iter().fold(0.0f32, |a, b| a.max(*b));
-    let mut floor = 0.0;
-    if held.len() > limit {
-        let (_, worst, _) = held.select_nth_unstable_by(limit - 1, |a, b| b.total_cmp(a));
-        floor = *worst - left;
-    }
-    if floor <= 0.0 && left > NEGLIGIBLE * best {
-        return None;
-    }
-    let mut slots: Vec<u32> =
-        touched.iter().copied().filter(|s| scores.get(*s as usize).is_some_and(|score| *score >= floor)).collect();
-    // Each term's postings were in order: runs, which this sort merges.
-    slots.sort();
-    Some(slots)
-}
-
-/// Calls `found` with the place in `slots` and the count of each posting whose slot is among them; both are in order.
-#[inline]
-fn seek(postings: &[Posting], slots: &[u32], mut found: impl FnMut(usize, f32)) {
-    let mut rest = postings;
-    for (row, slot) in slots.iter().enumerate() {
-        // Exponential steps, then halving.
-        let mut step = 1;
-        while rest.get(step).is_some_and(|p| p.slot < *slot) {
-            step *= 2;
-        }
-        let near = rest.get(..step + 1).unwrap_or(rest);
-        rest = rest.get(near.partition_point(|p| p.slot < *slot)..).unwrap_or(&[]);
-        match rest.first() {
-            None => break,
-            Some(p) if p.slot == *slot => found(row, p.tf),
-            Some(_) => {}
-        }
     }
 }
 
@@ -461,7 +378,7 @@ mod tests {
         assert_eq!(ask(&["talk", "item"]).len(), 150, "alone they are all there is");
     }
 
-    fn score(index: &Bm25Index, terms: &[QueryTerm], slot: u32) -> f32 {
+    fn score_of(index: &Bm25Index, terms: &[QueryTerm], slot: u32) -> f32 {
         let saturated =
             |t: &QueryTerm| Bm25Params::default().saturate(index.tf(slot, t.term), index.length(slot), index.average());
         terms.iter().map(|t| t.idf * saturated(t)).sum()
@@ -470,10 +387,53 @@ mod tests {
     /// The `limit` best scores by reading every document.
     fn scores(index: &Bm25Index, terms: &[QueryTerm], limit: usize, keep: &dyn Fn(u32) -> bool) -> Vec<f32> {
         let slots = (0..index.lengths.len() as u32).filter(|slot| keep(*slot));
-        let mut all: Vec<f32> = slots.map(|slot| score(index, terms, slot)).filter(|score| *score > 0.0).collect();
+        let mut all: Vec<f32> = slots.map(|slot| score_of(index, terms, slot)).filter(|score| *score > 0.0).collect();
         all.sort_by(|a, b| b.total_cmp(a));
         all.truncate(limit);
         all
+    }
+
+    /// Documents of which many have the same frequent words, in several lengths.
+    #[test]
+    fn frequent_words_find_what_reading_every_document_does() {
+        let mut index = Bm25Index::default();
+        let words_of = |slot: u32| {
+            let mut words = vec!["all".to_owned(), format!("v{}", slot % 3), format!("x{}", slot / 7 % 5)];
+            words.extend((0..slot % 4).map(|_| format!("y{}", slot / 3 % 11)));
+            words
+        };
+        let insert = |index: &mut Bm25Index, slot: u32, of: u32| {
+            let words = words_of(of);
+            index.insert(slot, &words.iter().map(|word| (word.as_str(), 1.0)).collect::<Vec<_>>());
+        };
+        (0..24_000).for_each(|slot| insert(&mut index, slot, slot));
+        // Some go, some of their places are taken by others.
+        (0..24_000).step_by(5).for_each(|slot| index.remove(slot));
+        (0..24_000).step_by(10).for_each(|slot| insert(&mut index, slot, slot + 3));
+        for asked in
+            [&["v1", "x2"][..], &["v1", "x2", "y3"], &["y3", "all"], &["v0", "v1", "all"], &["x1", "y2", "y4", "v2"]]
+        {
+            let words: Vec<String> = asked.iter().map(|word| (*word).to_owned()).collect();
+            let terms = index.lookup(&words);
+            assert!(terms.iter().any(|t| index.dense[t.term as usize].is_there()), "{asked:?}");
+            for keep in [&(|_| true) as &Keep<'_>, &|slot| slot % 3 != 1] {
+                for limit in [1, 10, 150] {
+                    let best = index.best(&terms, limit, Some(keep));
+                    let expected = scores(&index, &terms, limit, keep);
+                    assert_eq!(best.len(), expected.len());
+                    assert!(best.iter().zip(&expected).all(|(a, b)| (a.1 - b).abs() < 1e-4), "{asked:?} {limit}");
+                    assert!(
+                        best.iter()
+                            .all(|(slot, score)| (score - score_of(&index, &terms, *slot)).abs() < 1e-4 && keep(*slot))
+                    );
+                }
+            }
+        }
+        // What was frequent and is not any more is looked up as what never was.
+        (1_000..24_000).for_each(|slot| index.remove(slot));
+        let terms = index.lookup(&["v1".to_owned(), "x2".to_owned()]);
+        assert!(index.dense.iter().all(|dense| !dense.is_there()));
+        assert_eq!(index.best(&terms, 50, None).len(), 50);
     }
 
     proptest::proptest! {
@@ -499,13 +459,13 @@ mod tests {
 
             let all = scores(&index, &terms, limit, &keep);
             // What would have less than a thousandth of the best may be left out.
-            let least = NEGLIGIBLE * all.first().copied().unwrap_or_default();
+            let least = best::NEGLIGIBLE * all.first().copied().unwrap_or_default();
             proptest::prop_assert!(best.len() <= all.len() && all.iter().skip(best.len()).all(|score| *score < least));
             // The sheet of scores is clean again.
             proptest::prop_assert_eq!(&index.best(&terms, limit, Some(&keep)), &best);
             for ((slot, found), expected) in best.iter().zip(&all) {
                 proptest::prop_assert!((found - expected).abs() < 1e-4, "{} is not {}", found, expected);
-                proptest::prop_assert!((found - score(&index, &terms, *slot)).abs() < 1e-4);
+                proptest::prop_assert!((found - score_of(&index, &terms, *slot)).abs() < 1e-4);
             }
 
             // Neither does a removal, which leaves the bounds higher than they need be.
@@ -515,7 +475,7 @@ mod tests {
             let terms = index.lookup(&asked);
             let found = index.best(&terms, limit, Some(&keep));
             let all = scores(&index, &terms, limit, &keep);
-            let least = NEGLIGIBLE * all.first().copied().unwrap_or_default();
+            let least = best::NEGLIGIBLE * all.first().copied().unwrap_or_default();
             proptest::prop_assert!(found.len() <= all.len() && all.iter().skip(found.len()).all(|score| *score < least));
             for ((_, found), expected) in found.iter().zip(&all) {
                 proptest::prop_assert!((found - expected).abs() < 1e-4, "{} is not {}", found, expected);
