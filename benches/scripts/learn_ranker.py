@@ -36,6 +36,8 @@ NEGATIVE = {"is_question", "long", "beside"}
 KINDS = ["people", "assistant", "documents", "statements", "code"]
 # Not learned: the sets have no reliability, no uses and hardly a question about now.
 KEPT = {"recency", "reliability", "frequency"}
+# Nor is this, where it says nothing: to an assistant nearly everybody speaks of oneself.
+KEPT_OF = {"assistant": {"first_person"}}
 
 _KEPT = dict(recency=0.15, reliability=0.05, frequency=0.02)
 _ADDED = dict(graph=1.0, exact=0.1, phrase=0.1, title=0.1, answers=0.05, time=0.1, spoken=0.1, time_cue=0.1, speaker=0.07, is_question=-0.08)
@@ -121,8 +123,8 @@ def scores(x, there, w):
     return relevance + x[:, 5:] @ w[5:], total, relevance
 
 
-def fit(questions, prior, l2, steps, rate=0.02):
-    """The weights of one kind."""
+def fit(questions, prior, l2, steps, kept, rate=0.02):
+    """The weights of one kind, all but those in `kept`."""
     use = [q for q in questions if q.gold.any() and not q.gold.all()]
     if not use:
         return prior.copy()
@@ -140,7 +142,7 @@ def fit(questions, prior, l2, steps, rate=0.02):
     at = np.where(gold)[0]
     part = share[of[at]]
     # What does not differ within any question is not learned.
-    free = np.array([name not in KEPT and x[:, i].std() > 1e-6 for i, name in enumerate(NAMES)])
+    free = np.array([name not in kept and x[:, i].std() > 1e-6 for i, name in enumerate(NAMES)])
     sign = np.array([-1.0 if name in NEGATIVE else 1.0 for name in NAMES])
     w, t = prior.copy(), math.log(12.0)
     m, v = np.zeros(len(w) + 1), np.zeros(len(w) + 1)
@@ -182,7 +184,7 @@ def learn(questions, args, kinds=KINDS, but=None):
     out = {}
     for kind in kinds:
         those = [q for q in questions if q.kind == kind and not (but and but(q))]
-        out[kind] = unit(fit(those, unit(vector_of(PRIOR[kind])), args.l2, args.steps))
+        out[kind] = unit(fit(those, unit(vector_of(PRIOR[kind])), args.l2, args.steps, KEPT | KEPT_OF.get(kind, set())))
     return out
 
 

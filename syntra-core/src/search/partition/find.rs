@@ -6,7 +6,7 @@ use crate::error::Result;
 use crate::search::bm25::QueryTerm;
 use crate::search::top::TopK;
 use crate::search::{Candidate, Filter, SearchQuery, Signal, Signals, Strategy, VectorIndex};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 use std::sync::Arc;
 
 /// How many of each relevance strategy are looked at, at the least: as many as a recall asks for, so that all its strategies, the
@@ -171,7 +171,8 @@ fn walk(
     entities: &[u32],
     keep: &Keep<'_>,
 ) -> FxHashMap<u32, f32> {
-    let mut joined: FxHashMap<u32, f32> = FxHashMap::default();
+    let mut joined: FxHashMap<u32, f32> =
+        FxHashMap::with_capacity_and_hasher(keyword.len() + vector.len(), FxBuildHasher);
     for list in [keyword, vector] {
         let (Some(first), Some(last)) = (list.first(), list.last()) else { continue };
         // The pool's end stands for "nothing": a keyword score starts at 0, a cosine where the pool ends.
