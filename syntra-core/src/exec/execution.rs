@@ -16,7 +16,7 @@ use std::time::Duration;
 #[non_exhaustive]
 pub struct Execution {
     /// The targets in order.
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     /// On whose behalf; calls of different organisations are never shared.
     pub scope: Scope,
     /// Lets calls through to the providers.
@@ -24,7 +24,7 @@ pub struct Execution {
     /// Tokens that a call is expected to take, prompt and answer together; for the pace. Default 0.
     pub estimated_tokens: u64,
     /// The request; its model is set to each target's in turn.
-    pub request: Request,
+    pub request: Arc<Request>,
     /// The time, for stamps; waiting is tokio's.
     pub clock: Arc<dyn Clock>,
     /// Whether the answer is wanted as it comes. Default true.
@@ -55,18 +55,18 @@ pub struct Execution {
 impl Execution {
     /// Carries out `plan` with `request` on behalf of `scope`, everything else at its default.
     pub fn new(
-        plan: Plan,
+        plan: impl Into<Arc<Plan>>,
         scope: Scope,
         admissions: impl Into<Admissions>,
-        request: Request,
+        request: impl Into<Arc<Request>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            plan,
+            plan: plan.into(),
             scope,
             admissions: admissions.into(),
             estimated_tokens: 0,
-            request,
+            request: request.into(),
             clock,
             streaming: true,
             coalescer: Coalescer::new(),

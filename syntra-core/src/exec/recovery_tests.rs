@@ -237,7 +237,8 @@ async fn a_shape_that_was_asked_for_is_not_gone_on_with() {
     let first = ScriptedProvider::new("a", [cut(vec![text("{\"a\":")])]);
     let can = ScriptedProvider::always("b", Script::text("1}")).resuming();
     let mut execution = execution(&[&first, &can]);
-    execution.request = execution.request.with_json_schema("s", json!({"type": "object"}));
+    let request = Request::clone(&execution.request).with_json_schema("s", json!({"type": "object"}));
+    execution.request = request.into();
     let seen = run(execution).await;
     assert_eq!((can.calls(), seen.error.is_some()), (0, true));
 }
@@ -256,7 +257,7 @@ async fn words_already_written_count_against_the_limit() {
     let first = ScriptedProvider::new("a", [cut(vec![text("12345")])]);
     let can = ScriptedProvider::always("b", Script::text("678")).resuming();
     let mut execution = execution(&[&first, &can]);
-    execution.request.max_tokens = Some(8);
+    Arc::make_mut(&mut execution.request).max_tokens = Some(8);
     run(execution).await;
     assert_eq!(can.requests()[0].max_tokens, Some(3));
 }
@@ -299,12 +300,12 @@ async fn a_tool_call_that_cannot_be_made_is_a_failure() {
         let good = vec![called("search", json!({"q": "tides"})), Event::Finish { reason: FinishReason::ToolCalls }];
         let second = ScriptedProvider::new("b", [Script::Events(good)]);
         let mut both = execution(&[&first, &second]);
-        both.request = both.request.with_tool(tool("search"));
+        both.request = Request::clone(&both.request).with_tool(tool("search")).into();
         let seen = run(both).await;
         assert_eq!(seen.names(), ["routed", "tool_call", "finish"], "{code}");
         assert_eq!(seen.failures(), [Some(ErrorKind::Decode), None]);
         let mut alone = execution(&[&first]);
-        alone.request = alone.request.with_tool(tool("search"));
+        alone.request = Request::clone(&alone.request).with_tool(tool("search")).into();
         let error = run(alone).await.error.expect("nobody calls it right");
         assert_eq!((error.kind(), error.code()), (ErrorKind::Decode, Some(code)));
     }

@@ -241,7 +241,7 @@ impl Run {
         let resumes = resumption.is_some();
         let told = resumption.is_some().then(|| self.shown.told().to_owned());
         let request = resumption.unwrap_or_else(|| {
-            let mut request = self.execution.request.clone();
+            let mut request = Request::clone(&self.execution.request);
             request.model.clone_from(&target.model);
             request
         });

@@ -498,6 +498,7 @@ impl SyntraBuilder {
             },
             threads,
             admissions,
+            alike: crate::turn::alike(&targets, &catalogue),
             targets,
             catalogue,
             router,

@@ -24,10 +24,11 @@ pub(super) async fn answer(
     out: &stream::Emitter,
     prepared: &mut Prepared,
     plan: Plan,
-    mut request: Request,
+    request: Request,
 ) -> Result<Outcome> {
     let before = turn.trace.attempts.len();
     asked_again(turn, prepared, plan.intent);
+    let (plan, mut request) = (Arc::new(plan), Arc::new(request));
     let mut used = plan.clone();
     let mut reply = call(turn, out, prepared, used.clone(), request.clone(), Earlier::default()).await;
     if let Some(error) = &reply.failed
@@ -37,7 +38,7 @@ pub(super) async fn answer(
         let attempts: Vec<AttemptRecord> = turn.trace.attempts.iter().skip(before).cloned().collect();
         if let Some((shorter_plan, shorter)) = again(turn, prepared, &plan, &attempts).await {
             turn.think(out, "Asking again, more briefly".to_owned()).await;
-            (used, request) = (shorter_plan, shorter);
+            (used, request) = (Arc::new(shorter_plan), Arc::new(shorter));
             reply = call(turn, out, prepared, used.clone(), request.clone(), Earlier::default()).await;
         }
     }
@@ -46,6 +47,8 @@ pub(super) async fn answer(
     let Reply { outcome, failed, earlier, .. } = reply.show(turn, out, prepared).await;
     let shown = outcome.answer.has_content() || !earlier.events.is_empty();
     signs(turn, plan.intent, &request, &outcome, failed.as_ref());
+    drop(used);
+    turn.trace.plan = Some(Arc::unwrap_or_clone(plan));
     match failed {
         None => Ok(outcome),
         // A caller's own fault, a pinned model, or text that was shown already: the caller has to know.
@@ -186,8 +189,8 @@ pub(super) async fn call(
     turn: &mut Turn,
     out: &stream::Emitter,
     prepared: &Prepared,
-    plan: Plan,
-    request: Request,
+    plan: Arc<Plan>,
+    request: Arc<Request>,
     earlier: Earlier,
 ) -> Reply {
     let from = turn.elapsed();
@@ -255,7 +258,7 @@ fn cited(prepared: &Prepared, text: &str) -> Vec<Citation> {
 }
 
 /// What is carried out for `turn`.
-fn execution(turn: &Turn, prepared: &Prepared, plan: Plan, request: Request) -> Execution {
+fn execution(turn: &Turn, prepared: &Prepared, plan: Arc<Plan>, request: Arc<Request>) -> Execution {
     let rooms = &turn.rooms;
     let output = request.max_tokens.map_or_else(|| predicted_output_tokens(plan.intent), u64::from);
     let mut execution =

@@ -7,6 +7,7 @@ use crate::chat::{Event, FinishReason, OutputFormat, Request, Response, Restart}
 use crate::exec::Recovery;
 use crate::router::{Plan, Planned, Sign, Target};
 use serde::Serialize;
+use std::sync::Arc;
 
 /// Stronger models that are asked one after another.
 const MOST: usize = 2;
@@ -120,7 +121,7 @@ pub(super) async fn escalate(
             out.emit(Event::Restart(Restart { reason: reason.clone() })).await;
             reply.show_earlier(out).await;
         }
-        let (mut next, mut request) = (Plan { order, ..plan.clone() }, request.clone());
+        let (mut next, mut request) = (Arc::new(Plan { order, ..plan.clone() }), Arc::new(request.clone()));
         turn.trace.escalations.push(Escalation { from, to, why });
         let next = converse(turn, out, prepared, &mut next, &mut request, reply.earlier.clone()).await;
         if let Some(error) = &next.failed

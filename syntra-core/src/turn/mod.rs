@@ -31,6 +31,7 @@ pub(crate) use policies::HostPolicies;
 pub use stream::TurnStream;
 pub use trace::{Span, Trace, TracedMemory};
 pub(crate) use warmth::Warmth;
+pub(crate) use window::alike;
 
 use crate::chat::{Answered, Event, Message, NanoDollars, NodeStatus, RecalledItem, ResponseBuilder, Scope, Usage};
 use crate::clock::Clock;
@@ -62,6 +63,8 @@ pub(crate) struct Rooms {
     pub(crate) admissions: Admissions,
     /// Every model that may be called.
     pub(crate) targets: Vec<Target>,
+    /// The least window of them, where all count tokens alike.
+    pub(crate) alike: Option<u64>,
     pub(crate) catalogue: Catalogue,
     pub(crate) router: Arc<dyn Router>,
     /// Where what the router learned is kept.

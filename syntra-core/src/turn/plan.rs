@@ -122,10 +122,7 @@ pub(super) async fn plan(turn: &mut Turn, prepared: &mut Prepared, fleet: &Fleet
     let planned = route(turn, prepared, fleet).await;
     turn.span("planning", from);
     match planned {
-        Ok((plan, request)) => {
-            turn.trace.plan = Some(plan.clone());
-            Ok(Choice::Models(plan, Box::new(request)))
-        }
+        Ok((plan, request)) => Ok(Choice::Models(plan, Box::new(request))),
         // Every model that could answer is being left alone for failing: that is as good as none answering.
         Err(error) if memory_may && error.kind() == ErrorKind::Overloaded => {
             turn.trace.warnings.push(format!("no model to call: {error}"));

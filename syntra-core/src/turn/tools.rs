@@ -4,6 +4,7 @@ use super::answer::{Reply, call};
 use super::{Prepared, Turn, stream};
 use crate::chat::{Event, Message, NodeStatus, OutputFormat, Part, Request, Role, ToolCall, ToolChoice};
 use crate::router::{Plan, Target};
+use std::sync::Arc;
 
 /// What the reader saw before the last round, for when an answer begins anew.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +51,8 @@ pub(super) async fn converse(
     turn: &mut Turn,
     out: &stream::Emitter,
     prepared: &Prepared,
-    plan: &mut Plan,
-    request: &mut Request,
+    plan: &mut Arc<Plan>,
+    request: &mut Arc<Request>,
     earlier: Earlier,
 ) -> Reply {
     let reply = call(turn, out, prepared, plan.clone(), request.clone(), earlier).await;
@@ -63,8 +64,8 @@ pub(super) async fn run_tools(
     turn: &mut Turn,
     out: &stream::Emitter,
     prepared: &Prepared,
-    plan: &mut Plan,
-    request: &mut Request,
+    plan: &mut Arc<Plan>,
+    request: &mut Arc<Request>,
     mut reply: Reply,
 ) -> Reply {
     let rounds = turn.tool_rounds();
@@ -83,13 +84,14 @@ pub(super) async fn run_tools(
         // A word before a JSON document would spoil it.
         let first_token = reply.outcome.first_token;
         let earlier = reply.end_round(turn, out, request.output == OutputFormat::Text).await;
-        prefer(plan, earlier.target.as_ref());
+        prefer(Arc::make_mut(plan), earlier.target.as_ref());
+        let next = Arc::make_mut(request);
         for message in [said, results] {
             turn.exchange.push(message.clone());
-            request.messages.push(message);
+            next.messages.push(message);
         }
         // What had to be called was called; and in the end there has to be an answer.
-        request.tool_choice = if round == rounds { ToolChoice::None } else { ToolChoice::Auto };
+        next.tool_choice = if round == rounds { ToolChoice::None } else { ToolChoice::Auto };
         turn.think(out, "Reading what the tools returned".to_owned()).await;
         reply = call(turn, out, prepared, plan.clone(), request.clone(), earlier).await;
         reply.outcome.first_token = first_token.or(reply.outcome.first_token);

@@ -2,7 +2,8 @@
 
 use super::Turn;
 use super::policies::planned;
-use crate::router::{RouteQuery, Target};
+use crate::context::counter_for;
+use crate::router::{Catalogue, RouteQuery, Target};
 
 /// The most tokens of prompt that `target` takes, as the catalogue has it, with room left for the answer; `None` where nobody
 /// knows, or where the answer alone would fill it.
@@ -25,11 +26,32 @@ pub(super) fn largest<'a>(
         .filter(|most| *most > 0)
 }
 
+/// The least window of `targets`, where all of their tokenizers are known and one.
+pub(crate) fn alike(targets: &[Target], catalogue: &Catalogue) -> Option<u64> {
+    let counter = |target: &Target| {
+        let counter = counter_for(&target.model);
+        counter.is_exact().then(|| counter.name().to_owned())
+    };
+    let first = counter(targets.first()?)?;
+    let takes = |target: &Target| {
+        let info = catalogue.find(&target.provider, &target.model)?;
+        let least = [info.context_window, info.max_input].into_iter().flatten().min();
+        least.filter(|_| counter(target).as_ref() == Some(&first))
+    };
+    targets.iter().map(takes).try_fold(u64::MAX, |least, next| Some(least.min(next?)))
+}
+
 /// The model that a plan is likely to begin with. What the prompt will take is not known yet: `tokens` is a guess.
 pub(super) async fn likely(turn: &Turn, query: &RouteQuery, tokens: u64) -> Option<Target> {
     let rooms = &turn.rooms;
     if let ([only], None) = (&rooms.targets[..], &query.pinned) {
         return Some(only.clone());
+    }
+    // Where all count alike and there is plenty of room in each, it makes no difference which.
+    if query.pinned.is_none()
+        && rooms.alike.is_some_and(|least| (tokens + query.output_tokens).saturating_mul(4) < least)
+    {
+        return rooms.targets.first().cloned();
     }
     let fleet = rooms.fleet();
     for input_tokens in [tokens, 0] {
@@ -130,6 +152,24 @@ mod tests {
             assert_eq!(smaller(9_000, true, 500, message), room, "{message}");
         }
         assert_eq!(smaller(9_000, false, 500, "available context size (2048 tokens)"), 1_548 * 9 / 10);
+    }
+
+    #[test]
+    fn which_models_count_alike() {
+        let catalogue = Catalogue::builtin();
+        let of = |models: &[(&str, &str)]| {
+            let targets: Vec<Target> = models.iter().map(|(provider, model)| Target::new(*provider, *model)).collect();
+            alike(&targets, &catalogue)
+        };
+        let window = |model: &str| catalogue.find("openai", model).and_then(|info| info.context_window).unwrap();
+        assert_eq!(of(&[("openai", "gpt-4o-mini")]), Some(window("gpt-4o-mini")));
+        let least = window("gpt-4o").min(window("gpt-4.1"));
+        assert_eq!(of(&[("openai", "gpt-4.1"), ("openai", "gpt-4o")]), Some(least));
+        // Another tokenizer, one that nobody knows, a window that nobody knows, nothing at all.
+        assert_eq!(of(&[("openai", "gpt-4o"), ("openai", "gpt-4-turbo")]), None);
+        assert_eq!(of(&[("openai", "gpt-4o"), ("anthropic", "claude-sonnet-5")]), None);
+        assert_eq!(of(&[("openai", "gpt-4o"), ("mine", "gpt-4o")]), None);
+        assert_eq!(of(&[]), None);
     }
 
     proptest::proptest! {
