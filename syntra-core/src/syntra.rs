@@ -143,6 +143,7 @@ impl Syntra {
     /// host's own that does not learn; [`ErrorKind::Storage`] when it could not be written.
     pub async fn import_learned(&self, scope: &Scope, learned: &Value) -> Result<()> {
         self.rooms.router.import_learned(scope.org(), learned)?;
+        self.rooms.learned.anybodys(scope.org());
         self.rooms.learned.save(scope.org()).await
     }
 
@@ -224,15 +225,16 @@ impl Syntra {
         self.store.stats(scope).await
     }
 
-    /// Removes everything of the scope: memories, indexes, threads, traces, kept answers; and what the router learned for its organisation,
-    /// because nobody can tell any more whose questions it is from.
+    /// Removes everything of the scope: memories, indexes, threads, traces, kept answers; and what the router learned for its organisation
+    /// where it learned from scores of this user, or nobody knows from whose, because sums cannot be taken apart. Where all scores were others'
+    /// it stays, as does how many answers of each model were no good.
     ///
     /// # Errors
     /// [`ErrorKind::Storage`].
     pub async fn erase(&self, scope: &Scope) -> Result<Erased> {
         let mut erased = self.store.erase(scope).await?;
         erased.messages = self.rooms.threads.erase(scope).await?;
-        self.reset_learned(scope).await?;
+        self.rooms.learned.forget_user(scope).await?;
         if let Some(cache) = &self.rooms.cache {
             cache.erase(scope);
         }

@@ -336,6 +336,21 @@ async fn a_dry_run_plans_and_calls_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn erasing_who_gave_no_score_keeps_what_the_others_taught() {
+    let provider = ScriptedProvider::new("p", vec![Script::text("Four."); 2]);
+    let syntra = syntra(&[&provider]);
+    let eve = Scope::new("acme", "eve").unwrap();
+    let answer = ask(&syntra, "What is two and two?").await;
+    syntra.ask(&eve, "What is two and three?").await.unwrap();
+    syntra.feedback(&ada(), &answer.turn.turn_id, 1.0).await.unwrap();
+    let before = syntra.export_learned(&ada()).unwrap();
+    syntra.erase(&eve).await.unwrap();
+    assert_eq!(syntra.export_learned(&ada()), Some(before));
+    syntra.erase(&ada()).await.unwrap();
+    assert_eq!(syntra.export_learned(&ada()), None);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_conversation_stays_with_the_model_whose_cache_holds_it() {
     let clock = Arc::new(FakeClock::default());
     let provider = ScriptedProvider::new("openai", vec![Script::text("Noted."); 3]);

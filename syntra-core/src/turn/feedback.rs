@@ -95,6 +95,7 @@ impl Rooms {
             return Err(Error::new(ErrorKind::Conflict, format!("the turn {turn_id:?} has its score already")));
         }
         self.router.observe(&outcome);
+        self.learned.gave(scope);
         if let Some(plan) = &trace.plan {
             self.experiments.score(scope.org(), &plan.experiments, f64::from(score));
         }

@@ -1,12 +1,14 @@
 //! Where what the router learned and what came of experiments is kept: one file an organisation in the data directory, with its checksum in the
 //! first line.
 
+use crate::chat::Scope;
 use crate::error::{Error, ErrorKind, Result};
 use crate::router::{Experiments, Router};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The folder in the data directory.
 const FOLDER: &str = "learned";
@@ -21,6 +23,27 @@ pub(crate) struct LearnedFiles {
     place: Option<Arc<(PathBuf, Mutex<()>)>>,
     router: Arc<dyn Router>,
     experiments: Arc<Experiments>,
+    /// By organisation, whose scores the router learned from.
+    givers: Arc<Mutex<HashMap<String, Givers>>>,
+}
+
+/// Users remembered of an organisation, and organisations; of more it is not known whose scores there are.
+const GIVERS: usize = 1 << 16;
+const ORGANISATIONS: usize = 1_024;
+
+/// Whose scores an organisation's router learned from.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Givers {
+    /// Hashes of their names.
+    users: BTreeSet<u64>,
+    /// How many scores they gave.
+    scores: u64,
+}
+
+impl Givers {
+    fn hash(scope: &Scope) -> u64 {
+        crate::router::stable_hash(format!("{}\0{}", scope.org(), scope.user()).as_bytes())
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -30,6 +53,8 @@ struct Kept {
     learned: Option<serde_json::Value>,
     #[serde(default)]
     experiments: Option<serde_json::Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    givers: Option<Givers>,
 }
 
 /// It finds damage, not forgery.
@@ -50,7 +75,7 @@ impl LearnedFiles {
     ) -> Result<Self> {
         let dir = data_dir.map(|dir| dir.join(FOLDER));
         let place = dir.clone().map(|dir| Arc::new((dir, Mutex::new(()))));
-        let files = Self { place, router, experiments };
+        let files = Self { place, router, experiments, givers: Arc::default() };
         let Some(dir) = dir else { return Ok(files) };
         let entries = match std::fs::read_dir(&dir) {
             Ok(entries) => entries,
@@ -66,7 +91,10 @@ impl LearnedFiles {
         // The newest last, so that they are the ones that stay where there are too many.
         let from = found.len().saturating_sub(FILES);
         for (_, path) in found.into_iter().skip(from) {
-            let Kept { organisation, learned, experiments } = read(&path)?;
+            let Kept { organisation, learned, experiments, givers } = read(&path)?;
+            if let Some(givers) = givers {
+                files.givers().insert(organisation.clone(), givers);
+            }
             let corrupt = |e: Error| failed(&path, e.message()).with_code("corrupt");
             if let Some(results) = experiments {
                 files.experiments.import(&organisation, &results).map_err(corrupt)?;
@@ -86,8 +114,46 @@ impl LearnedFiles {
         self.written(organisation, |_| {}).await.map(|_| ())
     }
 
+    fn givers(&self) -> MutexGuard<'_, HashMap<String, Givers>> {
+        self.givers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that the router learned from a score of the scope's user.
+    pub(crate) fn gave(&self, scope: &Scope) {
+        let mut all = self.givers();
+        if all.len() >= ORGANISATIONS && !all.contains_key(scope.org()) {
+            all.clear();
+        }
+        let givers = all.entry(scope.org().to_owned()).or_default();
+        let user = Givers::hash(scope);
+        if givers.users.len() < GIVERS || givers.users.contains(&user) {
+            givers.users.insert(user);
+            givers.scores += 1;
+        }
+    }
+
+    /// Says that what the router knows of `organisation` is from elsewhere, nobody knows from whom.
+    pub(crate) fn anybodys(&self, organisation: &str) {
+        self.givers().remove(organisation);
+    }
+
+    /// Forgets what the router learned for the organisation of `scope` where scores of its user are in it, or where nobody knows whose are: sums
+    /// cannot be taken apart. Whether there was something to forget.
+    pub(crate) async fn forget_user(&self, scope: &Scope) -> Result<bool> {
+        let Some(learned) = self.router.export_learned(scope.org()) else { return Ok(false) };
+        // Scores that came by another way than `gave` are in the count of outcomes alone.
+        let outcomes = learned.get("outcomes").and_then(serde_json::Value::as_u64).unwrap_or(u64::MAX);
+        let others = {
+            let all = self.givers();
+            let givers = all.get(scope.org()).cloned().unwrap_or_default();
+            outcomes <= givers.scores && !givers.users.contains(&Givers::hash(scope))
+        };
+        if others { Ok(false) } else { self.forget(scope.org()).await }
+    }
+
     /// Forgets what the router learned for `organisation`, on the disk too; whether there was something.
     pub(crate) async fn forget(&self, organisation: &str) -> Result<bool> {
+        self.anybodys(organisation);
         let organisation_ = organisation.to_owned();
         self.written(organisation, move |router| {
             router.reset_learned(&organisation_);
@@ -102,8 +168,8 @@ impl LearnedFiles {
             change(&*self.router);
             return Ok(known);
         };
-        let (router, experiments, organisation) =
-            (self.router.clone(), self.experiments.clone(), organisation.to_owned());
+        let (files, organisation) = (self.clone(), organisation.to_owned());
+        let (router, experiments) = (self.router.clone(), self.experiments.clone());
         let job = move || {
             let (dir, one) = &*place;
             // One at a time, and what is written is what is known then: the last to write knows all.
@@ -111,7 +177,8 @@ impl LearnedFiles {
             let known = router.export_learned(&organisation).is_some();
             change(&*router);
             let (learned, experiments) = (router.export_learned(&organisation), experiments.export(&organisation));
-            write(dir, &Kept { organisation, learned, experiments }).map(|()| known)
+            let givers = files.givers().get(&organisation).cloned();
+            write(dir, &Kept { organisation, learned, experiments, givers }).map(|()| known)
         };
         let done = tokio::task::spawn_blocking(job).await;
         done.unwrap_or_else(|e| Err(Error::new(ErrorKind::Storage, format!("what was learned was not written: {e}"))))
@@ -153,7 +220,6 @@ fn write(dir: &Path, kept: &Kept) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::Scope;
     use crate::clock::SystemClock;
     use crate::router::{
         Catalogue, DefaultRouter, Experiment, Intent, RouteOutcome, RouterPreferences, RoutingPolicy, Target,
@@ -177,6 +243,37 @@ mod tests {
     fn scores(files: &LearnedFiles) -> (u64, Option<f64>) {
         let arms = files.experiments.report("acme").remove(0).arms;
         arms.iter().find(|arm| arm.score.count > 0).map_or((0, None), |arm| (arm.score.count, arm.score.mean))
+    }
+
+    #[tokio::test]
+    async fn a_user_without_a_score_takes_nothing_along() {
+        let dir = tempfile::tempdir().unwrap();
+        let [ada, bob] = ["ada", "bob"].map(|user| Scope::new("acme", user).unwrap());
+        let scored = || {
+            let outcome = RouteOutcome::new(Target::new("openai", "gpt-4o"), Intent::CodingHelp, Duration::ZERO);
+            let mut outcome = outcome.scored("Sort a list", 0.9).unwrap();
+            outcome.organisation = "acme".into();
+            outcome
+        };
+        let first = open(dir.path()).unwrap();
+        assert!(!first.forget_user(&bob).await.unwrap(), "there is nothing yet");
+        first.router.observe(&scored());
+        first.gave(&ada);
+        first.save("acme").await.unwrap();
+        // After a restart too.
+        let files = open(dir.path()).unwrap();
+        assert!(!files.forget_user(&bob).await.unwrap());
+        assert!(files.router.export_learned("acme").is_some());
+        assert!(files.forget_user(&ada).await.unwrap());
+        assert!(files.router.export_learned("acme").is_none());
+        assert!(open(dir.path()).unwrap().router.export_learned("acme").is_none());
+        // A score that came another way may be anybody's, and so may what was learned elsewhere.
+        files.router.observe(&scored());
+        assert!(files.forget_user(&bob).await.unwrap());
+        files.router.observe(&scored());
+        files.gave(&ada);
+        files.anybodys("acme");
+        assert!(files.forget_user(&bob).await.unwrap());
     }
 
     #[tokio::test]
