@@ -209,33 +209,7 @@ impl Flight {
         log.members += 1;
         (!log.ended).then_some(number)
     }
-}
 
-/// One reader of a flight.
-struct Member {
-    flight: Arc<Flight>,
-    number: u64,
-    /// Events that it has read.
-    place: usize,
-}
-
-impl Stream for Member {
-    type Item = Result<Event>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let item = ready!(self.flight.read(self.place, self.number, cx.waker()));
-        self.place += 1;
-        Poll::Ready(item)
-    }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        self.flight.waiting.leave(self.number);
-    }
-}
-
-impl Flight {
     /// The event at `place`; whoever comes to the end of the log drives the stream.
     fn read(&self, place: usize, member: u64, waker: &Waker) -> Poll<Option<Result<Event>>> {
         let mut log = lock(&self.log);
@@ -261,6 +235,30 @@ impl Flight {
         self.waiting.leave(member);
         everybody.wake();
         Poll::Ready(item)
+    }
+}
+
+/// One reader of a flight.
+struct Member {
+    flight: Arc<Flight>,
+    number: u64,
+    /// Events that it has read.
+    place: usize,
+}
+
+impl Stream for Member {
+    type Item = Result<Event>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let item = ready!(self.flight.read(self.place, self.number, cx.waker()));
+        self.place += 1;
+        Poll::Ready(item)
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        self.flight.waiting.leave(self.number);
     }
 }
 
