@@ -3,6 +3,7 @@
 //! May use [`crate::chat`], [`crate::error`] and [`crate::query`]. Everything here is derived data in process: it can be rebuilt from
 //! a [`crate::memory::MemoryStore`] and knows nothing of one.
 
+mod beside;
 mod bm25;
 mod bytes;
 mod dictionary;

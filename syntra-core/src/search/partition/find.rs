@@ -3,6 +3,7 @@
 use super::Partition;
 use super::newest::Newest;
 use crate::error::Result;
+use crate::search::beside::beside;
 use crate::search::bm25::QueryTerm;
 use crate::search::top::TopK;
 use crate::search::{Candidate, Filter, SearchQuery, Signal, Signals, Strategy, VectorIndex};
@@ -152,12 +153,13 @@ fn find(partition: &Partition, query: &SearchQuery<'_>, pool: usize) -> Result<F
     let keep = Keep::new(partition, query.filter);
     let terms = partition.words.lookup(&partition.analyzer.query_terms(query.text));
     let in_filter = |slot: u32| keep.slot(slot);
-    let filter: Option<&dyn Fn(u32) -> bool> = if keep.all { None } else { Some(&in_filter) };
-    let keyword = partition.words.best(&terms, pool, filter);
-    let vector = match query.vector {
-        None => Vec::new(),
-        Some(vector) => partition.vectors.search(vector, pool, filter)?,
-    };
+    let filter = || (!keep.all).then_some(&in_filter as &dyn Fn(u32) -> bool);
+    let (vector, keyword) = beside(
+        query.vector.map_or(0, |_| partition.len()),
+        || query.vector.map_or(Ok(Vec::new()), |vector| partition.vectors.search(vector, pool, filter())),
+        || partition.words.best(&terms, pool, filter()),
+    );
+    let vector = vector?;
     let entities = partition.graph.named(&query.analysis.entities, query.text);
     let graph = walk(partition, &keyword, &vector, &entities, &keep);
     Ok(Found { terms, keyword, vector, graph, entities })

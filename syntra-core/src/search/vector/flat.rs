@@ -5,6 +5,7 @@ use super::kernel::{self, prefetch, prefetch_at};
 use super::normalised;
 use crate::error::Result;
 use crate::search::VectorIndex;
+use crate::search::beside::beside;
 use crate::search::bytes::{ColumnsIn, ColumnsOut};
 use crate::search::top::{TopK, best_places, places_of, sample_of, sampled_floor};
 
@@ -193,7 +194,14 @@ impl FlatIndex {
             let mut sample = vec![0.0; worth.len()];
             question.scan(&codes, words, &worth, &mut sample);
             let floor = sampled_floor(sample, self.keys.len(), limit);
-            let found = question.scan_from(&self.codes, words, &self.worth, floor);
+            let (first, second) = self.worth.split_at(self.worth.len() / 2);
+            let (first_codes, second_codes) = self.codes.split_at(first.len() * words);
+            let (later, mut found) = beside(
+                self.worth.len(),
+                || question.scan_from(second_codes, words, second, floor),
+                || question.scan_from(first_codes, words, first, floor),
+            );
+            found.extend(later.into_iter().map(|(row, score)| (row + first.len() as u32, score)));
             if found.len() >= limit {
                 return places_of(found, limit);
             }
