@@ -1,10 +1,10 @@
-//! Two halves of a search of very many, on two threads.
+//! Two parts of a search of very many, side by side on two threads.
 
 use std::panic::resume_unwind;
 use std::thread;
 
 /// From how many of what is searched on a second thread is worth its beginning (some 50 us).
-pub(super) const BESIDE_FROM: usize = 250_000;
+const BESIDE_FROM: usize = 250_000;
 
 /// What both say; `other` on a thread of its own if `many` of what is searched are as many, and if there is one to be had.
 pub(super) fn beside<A: Send, B>(many: usize, other: impl Fn() -> A + Sync, own: impl FnOnce() -> B) -> (A, B) {

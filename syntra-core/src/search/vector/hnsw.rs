@@ -22,8 +22,8 @@ const EF_FACTOR: usize = 2;
 const DEAD_SHARE: usize = 3;
 const REBUILD_FROM: usize = 1_000;
 
-/// The graph is over 8-bit numbers: a quarter of the memory of full precision, and several times quicker to build and to walk, for what
-/// it costs is waiting for memory. All vectors share one scale, so that any two can be compared.
+/// The graph is over 8-bit numbers: a quarter of the memory of full precision, which is what building and walking it wait for.
+/// All vectors share one scale, so that any two can be compared.
 #[derive(Clone, Copy)]
 struct Rounding {
     scale: f32,

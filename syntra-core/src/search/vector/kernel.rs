@@ -67,23 +67,12 @@ pub(crate) fn dot_i8(a: &[i8], b: &[i8], sum: i32) -> i32 {
     let n = a.len().min(b.len());
     let (a, b) = (a.get(..n).unwrap_or(a), b.get(..n).unwrap_or(b));
     #[cfg(target_arch = "x86_64")]
-    {
-        if std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512bw") {
-            // SAFETY: AVX-512 VNNI and BW (and with them F) are there.
-            return unsafe { x86::dot_i8_vnni(a, b, sum) };
-        }
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: AVX2 is there.
-            return unsafe { x86::dot_i8_avx2(a, b) };
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    if std::arch::is_aarch64_feature_detected!("neon") {
-        // SAFETY: NEON is there.
-        return unsafe { arm::dot_i8_neon(a, b) };
+    if std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512bw") {
+        // SAFETY: AVX-512 VNNI and BW (and with them F) are there.
+        return unsafe { x86::dot_i8_vnni(a, b, sum) };
     }
     let _ = sum;
-    portable::dot_i8(a, b)
+    dot_i8_of_any(a, b)
 }
 
 /// [`dot_i8`] where the sum of neither is known.
