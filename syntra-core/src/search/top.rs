@@ -70,7 +70,7 @@ const SAMPLE: usize = 1_024;
 const SAMPLED_FROM: usize = 4 * SAMPLE;
 
 /// The places of a sample of `count` things, for [`sampled_floor`]; none where there are too few of them.
-pub(crate) fn sample_of(count: usize) -> impl Iterator<Item = usize> {
+fn sample_of(count: usize) -> impl Iterator<Item = usize> {
     let there = if count >= SAMPLED_FROM { count } else { 0 };
     (0..there).step_by((count / SAMPLE).max(1))
 }

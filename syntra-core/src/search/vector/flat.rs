@@ -1,13 +1,12 @@
 //! Nearest neighbours by scanning everything: up to a million vectors as quick as a graph, without its costs.
 
-use super::codes::Coder;
+use super::codes::Codes;
 use super::kernel::{self, prefetch, prefetch_at};
 use super::normalised;
 use crate::error::Result;
 use crate::search::VectorIndex;
-use crate::search::beside::beside;
 use crate::search::bytes::{ColumnsIn, ColumnsOut};
-use crate::search::top::{TopK, best_places, places_of, sample_of, sampled_floor};
+use crate::search::top::{TopK, best_places};
 
 /// From how many rows on the scan reads the quantised rows first.
 const QUANTISED_FROM: usize = 1_000;
@@ -16,7 +15,7 @@ const RERANK_FACTOR: usize = 4;
 const RERANK_LEAST: usize = 64;
 /// From how many rows on the scan reads one bit a dimension first (see [`super::codes`]), and how many of the best it hands on:
 /// this many for each that is asked for and this many at least. The figures are in `docs/ranking.md`.
-const CODED_FROM: usize = 30_000;
+const CODED_FROM: usize = 8_000;
 const CODED_FACTOR: usize = 6;
 const CODED_LEAST: usize = 600;
 /// How many rows are on their way from memory while one is compared, as 8-bit numbers and in full.
@@ -25,7 +24,7 @@ pub(crate) const FULL_AHEAD: usize = 4;
 const NO_ROW: u32 = u32::MAX;
 
 /// A scan over all vectors. Past a thousand of them it reads them as 8-bit numbers first and compares the best few dozen in
-/// full precision; past thirty thousand it reads one bit a dimension before that, which finds more than 99 of 100 of the ten nearest.
+/// full precision; past eight thousand it reads one bit a dimension before that, which finds more than 99 of 100 of the ten nearest.
 /// Insertion, replacement and removal take constant time.
 ///
 /// ```
@@ -43,10 +42,7 @@ pub struct FlatIndex {
     rows: Vec<f32>,
     small: Vec<i8>,
     scales: Vec<f32>,
-    coder: Coder,
-    codes: Vec<u64>,
-    /// What the signs of a code are worth.
-    worth: Vec<f32>,
+    codes: Codes,
     row_of: Vec<u32>,
 }
 
@@ -59,9 +55,7 @@ impl FlatIndex {
             rows: Vec::new(),
             small: Vec::new(),
             scales: Vec::new(),
-            coder: Coder::new(dimensions),
-            codes: Vec::new(),
-            worth: Vec::new(),
+            codes: Codes::new(dimensions),
             row_of: Vec::new(),
         }
     }
@@ -88,8 +82,9 @@ impl FlatIndex {
     /// Writes all of it, for [`FlatIndex::restore`].
     pub(crate) fn save<E, W: FnMut(&[u8]) -> Result<(), E>>(&self, out: &mut ColumnsOut<W>) -> Result<(), E> {
         out.numbers(&self.keys)?;
-        out.column(self.codes.iter().map(|word| word.to_le_bytes()))?;
-        out.floats(&self.worth)?;
+        let (codes, worth) = self.codes.parts();
+        out.bytes(codes)?;
+        out.floats(worth)?;
         out.floats(&self.scales)?;
         out.column(self.small.iter().map(|x| x.to_le_bytes()))?;
         out.floats(&self.rows)
@@ -103,17 +98,14 @@ impl FlatIndex {
     ) -> Option<Self> {
         let mut index = Self::new(dimensions);
         index.keys = from.numbers()?;
-        index.codes = from.column(|word| u64::from_le_bytes(*word))?;
-        index.worth = from.floats()?;
+        let (codes, worth) = (from.bytes()?, from.floats()?);
         index.scales = from.floats()?;
         index.small = from.column(|x| i8::from_le_bytes(*x))?;
         index.rows = from.floats()?;
         let count = index.keys.len();
+        index.codes = Codes::restore(dimensions, count, codes, worth)?;
         let numbers = count.checked_mul(dimensions)?;
-        if index.codes.len() != count.checked_mul(index.coder.words())?
-            || [index.worth.len(), index.scales.len()] != [count; 2]
-            || [index.small.len(), index.rows.len()] != [numbers; 2]
-        {
+        if index.scales.len() != count || [index.small.len(), index.rows.len()] != [numbers; 2] {
             return None;
         }
         let highest = index.keys.iter().max().map_or(0, |key| *key as usize + 1);
@@ -183,32 +175,8 @@ impl FlatIndex {
 
     /// The rows of the `limit` best by their codes of those that `keep` lets through, in order.
     fn best_coded(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Vec<u32> {
-        let (question, words) = (self.coder.question(query), self.coder.words());
-        if keep.is_none() {
-            // A sample tells about where the best begin, so that no score is kept of all the others.
-            let (mut codes, mut worth) = (Vec::new(), Vec::new());
-            for row in sample_of(self.keys.len()) {
-                codes.extend_from_slice(self.codes.get(row * words..(row + 1) * words).unwrap_or(&[]));
-                worth.extend(self.worth.get(row));
-            }
-            let mut sample = vec![0.0; worth.len()];
-            question.scan(&codes, words, &worth, &mut sample);
-            let floor = sampled_floor(sample, self.keys.len(), limit);
-            let (first, second) = self.worth.split_at(self.worth.len() / 2);
-            let (first_codes, second_codes) = self.codes.split_at(first.len() * words);
-            let (later, mut found) = beside(
-                self.worth.len(),
-                || question.scan_from(second_codes, words, second, floor),
-                || question.scan_from(first_codes, words, first, floor),
-            );
-            found.extend(later.into_iter().map(|(row, score)| (row + first.len() as u32, score)));
-            if found.len() >= limit {
-                return places_of(found, limit);
-            }
-        }
-        let mut scores = vec![0.0; self.keys.len()];
-        question.scan(&self.codes, words, &self.worth, &mut scores);
-        self.best_rows(&scores, limit, keep)
+        let best = if keep.is_none() { self.codes.best(query, limit) } else { None };
+        best.unwrap_or_else(|| self.best_rows(&self.codes.scores(query), limit, keep))
     }
 
     /// Has the row of `key` brought near, in full or as 8-bit numbers.
@@ -298,15 +266,7 @@ impl VectorIndex for FlatIndex {
             if let Some(place) = self.scales.get_mut(row) {
                 *place = scale;
             }
-            let mut code = Vec::with_capacity(self.coder.words());
-            let worth = self.coder.encode(&vector, &mut code);
-            let words = self.coder.words();
-            if let (Some(place), Some(held)) =
-                (self.codes.get_mut(row * words..(row + 1) * words), self.worth.get_mut(row))
-            {
-                place.copy_from_slice(&code);
-                *held = worth;
-            }
+            self.codes.set(row, &vector);
             return Ok(());
         }
         let slot = key as usize;
@@ -320,7 +280,7 @@ impl VectorIndex for FlatIndex {
         self.rows.extend_from_slice(&vector);
         self.small.extend_from_slice(&small);
         self.scales.push(scale);
-        self.worth.push(self.coder.encode(&vector, &mut self.codes));
+        self.codes.push(&vector);
         Ok(())
     }
 
@@ -334,10 +294,7 @@ impl VectorIndex for FlatIndex {
         self.small.truncate(last * d);
         self.keys.swap_remove(row);
         self.scales.swap_remove(row);
-        self.worth.swap_remove(row);
-        let words = self.coder.words();
-        self.codes.copy_within(last * words..(last + 1) * words, row * words);
-        self.codes.truncate(last * words);
+        self.codes.swap_remove(row);
         if let Some(place) = self.row_of.get_mut(key as usize) {
             *place = NO_ROW;
         }
@@ -352,7 +309,9 @@ impl VectorIndex for FlatIndex {
     fn search(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Result<Vec<(u32, f32)>> {
         let query = normalised(self.dimensions, query)?;
         let quantised = self.len() >= QUANTISED_FROM && self.dimensions <= kernel::LONGEST && limit * 2 < self.len();
-        let coded = self.len() >= CODED_FROM && (limit * CODED_FACTOR + CODED_LEAST) * 4 < self.len();
+        let coded = self.len() >= CODED_FROM
+            && self.codes.are_scanned()
+            && (limit * CODED_FACTOR + CODED_LEAST) * 4 < self.len();
         Ok(match (quantised, coded) {
             (true, true) => self.coded(&query, limit, keep),
             (true, false) => self.quantised(&query, limit, keep),
@@ -363,7 +322,7 @@ impl VectorIndex for FlatIndex {
     fn memory_bytes(&self) -> usize {
         self.rows.capacity() * 4
             + self.small.capacity()
-            + self.codes.capacity() * 8
-            + (self.worth.capacity() + self.scales.capacity() + self.keys.capacity() + self.row_of.capacity()) * 4
+            + self.codes.memory_bytes()
+            + (self.scales.capacity() + self.keys.capacity() + self.row_of.capacity()) * 4
     }
 }
