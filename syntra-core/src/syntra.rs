@@ -3,6 +3,8 @@
 mod builder;
 
 pub use builder::SyntraBuilder;
+#[cfg(feature = "bridge")]
+pub(crate) use builder::time_zone;
 
 use crate::chat::{Message, Request, Response, ResponseBuilder, Scope};
 use crate::context;
@@ -169,12 +171,15 @@ impl Syntra {
         self.rooms.memories.remember(scope, items).await
     }
 
-    /// What memory has on `request`, ranked, with the parts of each score.
+    /// What memory has on `request`, ranked, with the parts of each score. Words like "yesterday" are meant in the request's time zone, or else in
+    /// that of [`SyntraBuilder::time_zone`].
     ///
     /// # Errors
     /// As [`crate::memory::Memories::recall`].
     pub async fn recall(&self, scope: &Scope, request: impl Into<RecallRequest>) -> Result<Recall> {
-        self.rooms.memories.recall(scope, request.into()).await
+        let mut request = request.into();
+        request.time_zone.get_or_insert_with(|| self.rooms.time_zone.clone());
+        self.rooms.memories.recall(scope, request).await
     }
 
     /// Changes a memory.

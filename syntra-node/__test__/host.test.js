@@ -183,6 +183,13 @@ test('where nobody resumes, the host decides', async (t) => {
   }, TransientError)
 })
 
+test('a refusal arrives as one', async (t) => {
+  const provider = { name: 'mine', models: ['m1'], complete: () => ({ refusal: 'I would rather not.' }) }
+  const syntra = await open(t, { providers: [provider] })
+  const { refusal, finish } = await syntra.complete('mine', { model: 'm1', messages: [{ role: 'user', parts: [{ type: 'text', text: 'x' }] }] })
+  assert.deepEqual([refusal, finish], ['I would rather not.', 'refusal'])
+})
+
 test('what a provider returns is checked', async (t) => {
   const odd = { name: 'mine', models: ['m1'], complete: () => ({ txt: 'misspelt' }) }
   const syntra = await open(t, { providers: [odd], extractiveFallback: false })

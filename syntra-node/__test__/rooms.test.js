@@ -80,6 +80,17 @@ test('a ranker gets all candidates at once and orders them', async (t) => {
   await assert.rejects(inventive.recall(me, 'fish'), DecodeError)
 })
 
+test('an older ranker by name', async (t) => {
+  const parts = []
+  for (const options of [{ ranker: 'classic' }, {}]) {
+    const syntra = await open(t, options)
+    await syntra.remember(me, ['one fish', 'two fish'])
+    parts.push(Object.keys((await syntra.recall(me, 'two fish')).items[0].parts))
+  }
+  assert.ok(parts[0].includes('reliability') && !parts[1].every((name) => parts[0].includes(name)), `${parts}`)
+  await assert.rejects(open(t, { ranker: 'modern' }), { kind: 'config', message: /classic_fixed/ })
+})
+
 test('a reranker reads the best again, and where it fails the ranking stays', async (t) => {
   const reranker = {
     name: 'likes dogs',

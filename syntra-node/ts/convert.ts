@@ -1,7 +1,7 @@
 /** The engine speaks snake_case JSON; JavaScript speaks camelCase, `Date` and `undefined`. What belongs to the user is left alone. */
 
 /** Fields whose content is the user's or the provider's own. */
-const OPAQUE = new Set(['metadata', 'arguments', 'parameters', 'schema', 'extra', 'opaque', 'json_schema', 'folders', 'learned', 'weights', 'regions'])
+const OPAQUE = new Set(['metadata', 'arguments', 'parameters', 'schema', 'extra', 'opaque', 'json_schema', 'folders', 'learned', 'weights', 'regions', 'headers'])
 /** Fields that hold a time. */
 const TIMES = new Set([
   'started_at', 'said_at', 'created_at', 'updated_at', 'valid_from', 'valid_to', 'last_accessed', 'from', 'to', 'now',

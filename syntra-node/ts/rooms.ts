@@ -1,19 +1,21 @@
 /** Rooms of the house written in JavaScript. Any method may return a promise; `signal` fires when nobody waits for it any more. */
 
 import type {
-  Budget, ContextLine, Dropped, Erased, Filter, Memory, MemoryPatch, MemoryStats, Message, NewMemory, Page, QueryAnalysis, Remembered,
+  Budget, ContextLine, Dropped, Erased, Filter, Intent, Memory, MemoryPatch, MemoryStats, Message, NewMemory, Page, QueryAnalysis, Remembered,
   RoutingStrategy, Scope, Strategy, Target, Thread, ThreadMessage, ThreadSummary,
 } from './types'
 
 type Maybe<T> = T | Promise<T>
 interface Options { signal: AbortSignal }
 
+/** What a question requires of a model, beside its window. */
+export interface Needs { vision: boolean; tools: boolean; jsonSchema: boolean; reasoning: boolean; webSearch: boolean }
 /** A question as a router sees it; `maxCost` is in nano-dollars, `pinned` the `provider/model` that the caller insists on. */
 export interface RouteQuery {
   text: string
-  intent: string
+  intent: Intent
   confidence: number
-  needs: { vision: boolean; tools: boolean; jsonSchema: boolean; reasoning: boolean; webSearch: boolean }
+  needs: Needs
   inputTokens: number
   outputTokens: number
   historyMessages: number
@@ -41,14 +43,14 @@ export interface FleetModel {
 /** How a call went; with a `score`, 0 to 1, where somebody said how good the answer was. */
 export interface RouteOutcome {
   target: Target
-  intent: string
+  intent: Intent
   error?: string
   firstTokenMs?: number
   totalMs: number
   cost?: number
   score?: number
-  /** What the answer came to without anybody saying it: `fine`, `refused`, `empty`, `malformed`, `asked_again`. */
-  sign?: string
+  /** What the answer came to without anybody saying it. */
+  sign?: 'fine' | 'refused' | 'empty' | 'malformed' | 'asked_again'
   question: string
   inputTokens: number
   /** Tokens of the prompt that came out of the provider's cache. */
@@ -94,13 +96,15 @@ export interface Reranker {
   rerank(question: string, texts: string[], options: Options): Maybe<number[]>
 }
 
+/** What is known of an entity of the question, in one line, and the ids of the memories that it is known from. */
+export interface EntityLine { text: string; sources: string[] }
 /** What a context is built from; tokens are counted as the model that is likely to answer counts them. */
 export interface ContextInput {
   system: string
   systemTokens: number
   /** Best first. */
   memories: { memory: Memory; score: number; tokens: number }[]
-  entities: { text: string; sources: string[] }[]
+  entities: EntityLine[]
   summary?: string
   /** The conversation before the current message, oldest first. */
   history: Message[]
@@ -116,7 +120,7 @@ export interface ContextInput {
 /** The messages to send, the current one last, and where what is in them is from. */
 export type BuiltContext =
   | Message[]
-  | { messages: Message[]; lines?: (Partial<ContextLine> & { section: string })[]; dropped?: (Partial<Dropped> & { section: string; reason: string })[] }
+  | { messages: Message[]; lines?: (Partial<ContextLine> & Pick<ContextLine, 'section'>)[]; dropped?: (Partial<Dropped> & Pick<Dropped, 'section' | 'reason'>)[] }
 /** Fits what is known into what the model can take. */
 export interface ContextBuilder { build(input: ContextInput, options: Options): Maybe<BuiltContext> }
 
@@ -124,6 +128,8 @@ export interface ContextBuilder { build(input: ContextInput, options: Options): 
 export interface SearchQuery { text: string; analysis: QueryAnalysis; vector?: number[]; filter: Filter; now: Date; limit: number; topics: boolean }
 /** An id, an id with a score, or an id with its signals. */
 export type Found = string | [id: string, score: number] | { id: string; signals?: { [signal: string]: number } }
+/** A vector for a memory that is there already; it is for its `text` as it was then. */
+export interface NewVector { id: string; text: string; vector: number[] }
 /**
  * Keeps memories. Every method names the scope and never touches anything outside it. What is there already is a duplicate. Throw a
  * `NotFoundError`, `ConflictError` or `InvalidInputError` where the contract says so; anything else means that the store failed.
@@ -143,7 +149,7 @@ export interface MemoryStore {
   signals?(scope: Scope, ids: string[], query: SearchQuery, options: Options): Maybe<Found[]>
   speakers?(scope: Scope, options: Options): Maybe<string[]>
   missingVectors?(scope: Scope, limit: number, options: Options): Maybe<Memory[]>
-  setVectors?(scope: Scope, vectors: { id: string; text: string; vector: number[] }[], options: Options): Maybe<number>
+  setVectors?(scope: Scope, vectors: NewVector[], options: Options): Maybe<number>
 }
 
 /** A message to be appended; the store makes an id where there is none. */

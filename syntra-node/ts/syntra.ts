@@ -8,7 +8,7 @@ import { ended } from './inbox'
 import { native, type NativeEngine } from './native'
 import { TurnStream } from './stream'
 import type {
-  Abortable, Answer, AskOptions, DocumentStats, Erased, ExperimentReport, Filter, Health, IndexReport, Memory, MemoryOptions, MemoryPatch, MemoryStats, Message,
+  Abortable, Answer, AskOptions, DocumentStats, Embedder, Erased, ExperimentReport, Filter, Health, IndexReport, Memory, MemoryOptions, MemoryPatch, MemoryStats, Message,
   NewMemory, Page, Plan, Progress, Provider, ProviderConfig, Recall, Remembered, Request, Response, RoutingPolicy, Scope, Strategy, SyntraOptions, Target,
   Thread, ThreadMessage, TokenCount, Trace,
 } from './types'
@@ -102,12 +102,12 @@ export class Syntra {
     if (organisationPolicies !== undefined) {
       config.organisation_policies = Object.entries(organisationPolicies).map(([organisation, own]) => ({ organisation, policy: policyWords(own) }))
     }
-    if (embedder !== undefined) config.embedder = host.addEmbedder(embedder)
+    if (embedder !== undefined) config.embedder = 'name' in embedder && !('embed' in embedder) ? toEngine(embedder) : host.addEmbedder(embedder as Embedder)
     if (tools !== undefined) config.tools = tools.map((tool) => host.addTool(tool))
     if (catalogue !== undefined) config.catalogue = catalogue
     for (const room of ROOM_NAMES) {
-      const given = (options as { [room: string]: object | undefined })[room]
-      if (given !== undefined) config[snake(room)] = host.addRoom(room, given)
+      const given = (options as { [room: string]: object | string | undefined })[room]
+      if (given !== undefined) config[snake(room)] = typeof given === 'string' ? given : host.addRoom(room, given)
     }
     try {
       return new Syntra(await native().open(JSON.stringify(config), host.dispatch), host)
@@ -169,33 +169,33 @@ export class Syntra {
   }
 
   /** Why a turn did what it did; `undefined` when it is no longer known. */
-  async trace(scope: Scope, turnId: string): Promise<Trace | undefined> {
-    return ((await this.#call('trace', { scope, turnId })) ?? undefined) as Trace | undefined
+  async trace(scope: Scope, turnId: string, options: Abortable = {}): Promise<Trace | undefined> {
+    return ((await this.#call('trace', { scope, turnId }, options)) ?? undefined) as Trace | undefined
   }
 
   /** Tells the router how good the answer of a turn was, from 0 (useless) to 1 (perfect), once; it learns from that. */
-  async feedback(scope: Scope, turnId: string, score: number): Promise<void> {
-    await this.#call('feedback', { scope, turnId, score })
+  async feedback(scope: Scope, turnId: string, score: number, options: Abortable = {}): Promise<void> {
+    await this.#call('feedback', { scope, turnId, score }, options)
   }
 
   /** What came of each experiment for the organisation, with intervals that hold however often this is called. */
-  async experiments(scope: Scope): Promise<ExperimentReport[]> {
-    return (await this.#call('experiments', { scope })) as ExperimentReport[]
+  async experiments(scope: Scope, options: Abortable = {}): Promise<ExperimentReport[]> {
+    return (await this.#call('experiments', { scope }, options)) as ExperimentReport[]
   }
 
   /** What the router learned from the organisation's outcomes, without any text of a question; `undefined` when there is nothing. */
-  async exportLearned(scope: Scope): Promise<object | undefined> {
-    return ((await this.#call('export_learned', { scope })) as { learned?: object }).learned
+  async exportLearned(scope: Scope, options: Abortable = {}): Promise<object | undefined> {
+    return ((await this.#call('export_learned', { scope }, options)) as { learned?: object }).learned
   }
 
   /** Takes over what {@link Syntra.exportLearned} gave, in place of what was learned for the organisation. */
-  async importLearned(scope: Scope, learned: object): Promise<void> {
-    await this.#call('import_learned', { scope, learned })
+  async importLearned(scope: Scope, learned: object, options: Abortable = {}): Promise<void> {
+    await this.#call('import_learned', { scope, learned }, options)
   }
 
   /** Forgets what the router learned for the organisation; whether there was something. */
-  async resetLearned(scope: Scope): Promise<boolean> {
-    return (await this.#call('reset_learned', { scope })) as boolean
+  async resetLearned(scope: Scope, options: Abortable = {}): Promise<boolean> {
+    return (await this.#call('reset_learned', { scope }, options)) as boolean
   }
 
   /** One request to one model, without memory, routing or fallback. */
@@ -218,11 +218,14 @@ export class Syntra {
     return (await this.#call('remember', { scope, items: whole }, { signal })) as Remembered[]
   }
 
-  /** What memory has on `query`, ranked, with the parts of each score. */
+  /**
+   * What memory has on `query`, ranked, with the parts of each score. `timeZone` is an IANA name, for words like `yesterday`, and by default the
+   * assistant's.
+   */
   async recall(
     scope: Scope,
     query: string,
-    options: { limit?: number; filter?: Filter; strategies?: Strategy[]; now?: Date } & Abortable = {},
+    options: { limit?: number; filter?: Filter; strategies?: Strategy[]; now?: Date; timeZone?: string } & Abortable = {},
   ): Promise<Recall> {
     const { signal, ...rest } = options
     return (await this.#call('recall', { scope, query, ...rest }, { signal })) as Recall
@@ -327,8 +330,8 @@ export class Syntra {
   }
 
   /** Tokens of `text` as `model` counts them, and whether the count is exact. */
-  async countTokens(model: string, text: string): Promise<TokenCount> {
-    return (await this.#call('count_tokens', { model, text })) as TokenCount
+  async countTokens(model: string, text: string, options: Abortable = {}): Promise<TokenCount> {
+    return (await this.#call('count_tokens', { model, text }, options)) as TokenCount
   }
 
   /** The vectors of `texts`, in order. */
@@ -337,18 +340,18 @@ export class Syntra {
   }
 
   /** The names of the configured providers, sorted. */
-  async providers(): Promise<string[]> {
-    return (await this.#call('providers', {})) as string[]
+  async providers(options: Abortable = {}): Promise<string[]> {
+    return (await this.#call('providers', {}, options)) as string[]
   }
 
   /** Every model that may be called. */
-  async models(): Promise<Target[]> {
-    return (await this.#call('models', {})) as Target[]
+  async models(options: Abortable = {}): Promise<Target[]> {
+    return (await this.#call('models', {}, options)) as Target[]
   }
 
   /** Whether the store answers and how each model has done lately. */
-  async health(): Promise<Health> {
-    return (await this.#call('health', {})) as Health
+  async health(options: Abortable = {}): Promise<Health> {
+    return (await this.#call('health', {}, options)) as Health
   }
 
   /** Lets go of files and connections. Every later call fails. */

@@ -4,6 +4,11 @@ import type { Clock, ContextBuilder, MemoryStore, Ranker, Reranker, Router, Thre
 
 export type MemoryType = 'profile' | 'semantic' | 'episodic' | 'procedural'
 export type Role = 'system' | 'user' | 'assistant' | 'tool'
+/** What a question is about, as the router sees it. */
+export type Intent =
+  | 'social_chat' | 'qa_retrieval' | 'coding_help' | 'editing_writing' | 'reasoning_math' | 'web_search' | 'shopping' | 'vision'
+/** Where in a context something stands. */
+export type Section = 'system' | 'profile' | 'semantic' | 'episodic' | 'procedural' | 'entities' | 'history' | 'current'
 export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high'
 export type Json = { [key: string]: unknown }
 
@@ -185,11 +190,13 @@ export interface CandidateReport {
   contextWindow?: number
   reason: string
 }
+/** One target to be tried, and why. */
+export interface Planned { target: Target; reason: string }
 /** An ordered choice of models with its reasons; `explanation` says it in words. */
 export interface Plan {
-  order: { target: Target; reason: string }[]
+  order: Planned[]
   candidates: CandidateReport[]
-  intent: string
+  intent: Intent
   confidence: number
   /** How the candidates were put in order. */
   strategy: RoutingStrategy
@@ -228,7 +235,7 @@ export interface TracedMemory {
 export interface ThreadSummary { covered: number; text?: string }
 /** One line of the context and where it is from; `label` is the number by which an answer can cite it. */
 export interface ContextLine {
-  section: string
+  section: Section
   label?: number
   memoryId?: string
   tokens: number
@@ -238,7 +245,7 @@ export interface ContextLine {
   sources: string[]
 }
 /** Something that was left out of the context, and why. */
-export interface Dropped { section: string; memoryId?: string; tokens: number; reason: string }
+export interface Dropped { section: Section; memoryId?: string; tokens: number; reason: string }
 /** One call and how it went. */
 export interface AttemptRecord {
   target: Target
@@ -521,12 +528,14 @@ export interface ExperimentArm { experiment: string; arm: string; diverted: bool
 export interface Escalation { from: Target; to: Target; why: string }
 /** One way to choose a model, for a share of the users: its `weight` (default 1) against the sum over all arms. */
 export interface Arm { name: string; weight?: number; policy?: RoutingPolicy }
+/** Limits of what may become of an arm, of means over its turns. */
+export interface GuardRails { minScore?: number; maxBadRate?: number; maxCostUsd?: number; maxFirstTokenMs?: number }
 /** A named experiment; each user is in one arm and stays there. The first is the one that the others are compared with. */
 export interface Experiment {
   name: string
   arms: Arm[]
   /** What the arms but the first must keep to; one whose interval lies wholly beyond a limit is ended, and its users go to the first. */
-  guardRails?: { minScore?: number; maxBadRate?: number; maxCostUsd?: number; maxFirstTokenMs?: number }
+  guardRails?: GuardRails
   /** The chance, over all time, that a difference which is reported is one. Default 0.95. */
   confidence?: number
 }
@@ -555,7 +564,7 @@ export interface ArmReport {
 export interface ExperimentReport { name: string; confidence: number; arms: ArmReport[] }
 
 /** A model server: one that is known by `name` (`openai`, `anthropic`, `gemini`, …), or any other at `baseUrl`. */
-export interface ProviderConfig {
+export interface ProviderConfig extends Connection {
   name: string
   apiKey?: string
   baseUrl?: string
@@ -563,6 +572,14 @@ export interface ProviderConfig {
   models?: string[]
   /** `chat`, `responses`, `anthropic`, `gemini` or `ollama`; by default that of the known server, else `chat`. */
   dialect?: string
+  /** Sent with every request: an organisation, a referer. */
+  headers?: { [name: string]: string }
+  /** What is sent to it at the most with each of its keys, in place of the assistant's `pacing`. Two of one name with different keys are one provider with two keys. */
+  pacing?: PaceLimits | 'classic' | 'unlimited'
+}
+
+/** What the connection to a server may be told. */
+export interface Connection {
   /** Seconds. */
   timeout?: { connect?: number; firstToken?: number; betweenChunks?: number; total?: number }
   /** A proxy for this server, `http://user:password@host:port`, instead of those of the environment; never used for loopback. */
@@ -573,8 +590,39 @@ export interface ProviderConfig {
   maxResponseBytes?: number
   /** The most bytes of all of a stream. Default 256 MiB. */
   maxStreamBytes?: number
-  /** What is sent to it at the most with each of its keys, in place of the assistant's `pacing`. Two of one name with different keys are one provider with two keys. */
-  pacing?: PaceLimits | 'classic' | 'unlimited'
+  /** The most bytes of one event of a stream. Default 16 MiB. */
+  maxEventBytes?: number
+  /** By default what the server chooses; `http2` is spoken without asking, for servers in the clear that are known to. */
+  httpVersion?: 'negotiated' | 'http1' | 'http2'
+  /** How many calls at a time go over one connection of HTTP/2. Default 80. */
+  streamsPerConnection?: number
+}
+
+/**
+ * A server of embeddings instead of the model in the package: `openai`, `gemini`, or any other that speaks OpenAI's embeddings, by a name of yours
+ * with its `baseUrl` and `model`; or `static`, with the `file` of a model like the one in the package.
+ */
+export interface EmbedderConfig extends Connection {
+  name: string
+  apiKey?: string
+  baseUrl?: string
+  /** `openai` and `gemini` have one; another needs its `dimensions` too. */
+  model?: string
+  /** How many numbers the model's vectors have; a server that is not known is asked. */
+  dimensions?: number
+  /** Asks for vectors of fewer numbers, of models that allow it. */
+  shortened?: number
+  /** Put before what is remembered, and before questions, for models trained so. */
+  documentPrefix?: string
+  queryPrefix?: string
+  /** The most texts in one request. Default 2048 for `openai`, 100 for `gemini`, else 32. */
+  batch?: number
+  /** How often a request is tried again after a failure that may pass. Default 2. */
+  retries?: number
+  /** The file of a `static` model. */
+  file?: string
+  /** Bytes of vectors that are kept, to be given again for the same text. None by default. */
+  cacheBytes?: number
 }
 
 /** What is sent to a provider at the most with each of its keys; absent for no limit. */
@@ -600,6 +648,16 @@ export interface Breaker {
   coolDown?: number
   /** Default 300. */
   longestCoolDown?: number
+  /** The share of that, 0 to 1, by which chance may shorten it. Default 0.1. */
+  jitter?: number
+  /** How soon the next probe may follow one that found nothing out. Default 1. */
+  probeInterval?: number
+  /** In what time a call loses half its weight in the failure rate. Default 60. */
+  halfLife?: number
+  /** The weight of the newest call in the latency and in the tokens per second, 0 to 1. Default 0.3. */
+  latencyWeight?: number
+  /** How many models with their keys are remembered. Default 1024. */
+  capacity?: number
 }
 /** Keeps the answers to requests, to be given again to the same request. */
 export interface ResponseCacheOptions {
@@ -639,6 +697,8 @@ export type Reply =
       reasoning?: string
       toolCalls?: ToolCall[]
       citations?: Citation[]
+      /** In which words it was refused, where it was. */
+      refusal?: string
       usage?: Partial<Usage>
       finish?: string
     }
@@ -696,12 +756,12 @@ export interface SyntraOptions {
   dataDir?: string
   /** Servers, or objects of your own. */
   providers?: (ProviderConfig | Provider)[]
-  /** Instead of the embedder in the package. */
-  embedder?: Embedder
+  /** Instead of the embedder in the package: a server, or an object of your own. */
+  embedder?: EmbedderConfig | Embedder
   /** A router of your own, which is asked for each question. */
   router?: Router
-  /** A ranker of recalled memories of your own. */
-  ranker?: Ranker
+  /** A ranker of recalled memories of your own, or an older one by name: `classic` weighs by the kind of question, `classic_fixed` does not. */
+  ranker?: Ranker | 'classic' | 'classic_fixed'
   /** Reads the best of what was recalled again, together with the question. */
   reranker?: Reranker
   /** Functions that models may call in every turn and that run here. */

@@ -14,7 +14,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 use pyo3::prelude::*;
 
-#[pymodule]
+/// Nothing here counts on the GIL: what is shared is locked, and Python's own counters are atomic. A free-threaded interpreter leaves it off.
+#[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
     use super::engine::{Engine, LazyTrace, NativeError, Stream, Task};

@@ -18,7 +18,7 @@ static CLOSED: AtomicBool = AtomicBool::new(false);
 static CLOSING: Notify = Notify::const_new();
 /// Threads that are waiting for a call.
 static CALLERS: AtomicUsize = AtomicUsize::new(0);
-/// The thread whose signal handlers Python runs.
+/// The thread whose signal handlers Python runs; unknown where the package was first imported on another.
 static MAIN: RwLock<Option<ThreadId>> = RwLock::new(None);
 
 /// The most threads that carry turns; see [`workers`].
@@ -93,7 +93,8 @@ where
     T: Send,
 {
     let handle = handle()?;
-    let on_main = MAIN.read().is_ok_and(|main| *main == Some(std::thread::current().id()));
+    // On another thread Python looks at no signals: asking in vain costs little.
+    let on_main = MAIN.read().is_ok_and(|main| main.is_none_or(|main| main == std::thread::current().id()));
     py.detach(|| {
         let _caller = Caller::new();
         handle.block_on(async {
@@ -147,7 +148,7 @@ pub(crate) fn _after_fork() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
 }
 
-/// Registers the two hooks and notes the main thread.
+/// Registers the two hooks and notes the main thread, where it is this one.
 pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     let threading = py.import("threading")?;

@@ -101,7 +101,7 @@ def settings(case: dict[str, Any], base_url: Callable[[str], str]) -> dict[str, 
         out["regions"] = setup["regions"]
     if "tools" in setup:
         out["tools"] = [scripted(name, **given) for name, given in setup["tools"].items()]
-    for name in ("max_tool_rounds", "extractive_fallback", "history_messages", "recovery", "deadline", "thinking"):
+    for name in ("max_tool_rounds", "extractive_fallback", "history_messages", "recovery", "deadline", "thinking", "time_zone"):
         if name in setup:
             out[name] = setup[name]
     return out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import pickle
 import signal
@@ -13,7 +14,8 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import pytest
 
@@ -64,6 +66,18 @@ EXITS = {
             await asyncio.sleep(0)
         asyncio.run(main())
         """,
+    "with a coroutine that never ends": """
+        import asyncio, threading, syntra
+        class Hangs:
+            name, models = "mine", ["m1"]
+            async def complete(self, request):
+                started.set()
+                await asyncio.sleep(600)
+        started = threading.Event()
+        client = syntra.Syntra(providers=[Hangs()])
+        threading.Thread(target=lambda: client.ask(syntra.Scope.local(), "hello"), daemon=True).start()
+        started.wait(20)
+        """,
     "with a daemon thread in a call": """
         import threading, time, syntra
         class Slow:
@@ -87,6 +101,26 @@ def test_the_interpreter_exits_cleanly(how: str) -> None:
         ended = list(pool.map(lambda _: python(EXITS[how]), range(runs)))
     bad = [(e.returncode, e.stderr[-500:]) for e in ended if e.returncode != 0 or "panicked" in e.stderr]
     assert not bad, f"{len(bad)} of {runs} exits were not clean: {bad[:3]}"
+
+
+def test_a_function_that_never_returns_does_not_keep_the_process_alive() -> None:
+    ended = python(
+        """
+        import threading, time, syntra
+        class Forgotten:
+            name, models = "mine", ["m1"]
+            def complete(self, request):
+                started.set()
+                time.sleep(600)
+        started = threading.Event()
+        client = syntra.Syntra(providers=[Forgotten()])
+        threading.Thread(target=lambda: client.ask(syntra.Scope.local(), "hello"), daemon=True).start()
+        started.wait(20)
+        print("at the end", flush=True)
+        """,
+        timeout=50,
+    )
+    assert (ended.returncode, ended.stdout) == (0, "at the end\n"), ended.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -167,6 +201,32 @@ def test_ctrl_c_ends_a_sync_call_and_a_sync_stream(mock: Any) -> None:
             assert time.monotonic() - begun < 20
         client.close()
         server.wait_for(lambda log: all(entry["aborted"] for entry in log))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals differ")
+def test_ctrl_c_works_where_the_package_was_imported_first_in_another_thread() -> None:
+    ended = python(
+        """
+        import asyncio, os, signal, threading, time
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        thread = threading.Thread(target=lambda: __import__("syntra"))
+        thread.start()
+        thread.join()
+        import syntra
+        class Hangs:
+            name, models = "mine", ["m1"]
+            async def complete(self, request):
+                os.kill(os.getpid(), signal.SIGINT)
+                await asyncio.sleep(600)
+        with syntra.Syntra(providers=[Hangs()]) as client:
+            try:
+                client.ask(syntra.Scope.local(), "hello")
+            except KeyboardInterrupt:
+                print("stopped")
+        """,
+        timeout=50,
+    )
+    assert ended.stdout == "stopped\n", ended.stderr
 
 
 def test_asyncio_cancel_closes_the_connection_upstream(mock: Any) -> None:
@@ -278,6 +338,14 @@ def test_the_network_of_a_server(mock: Any, tmp_path: Any) -> None:
                     list(client.stream(ME, "hello"))
                 else:
                     client.ask(ME, "hello")
+    network: dict[str, Any] = {"max_event_bytes": 1 << 20, "http_version": "http1", "streams_per_connection": 3}
+    told = alpha(headers={"X-Team": "blue"}, timeout=syntra.Timeouts(total=30), **network)
+    assert "blue" not in repr(told)
+    with Syntra(providers=[told]) as client:
+        assert client.ask(ME, "hello").text.startswith("word")
+    assert server.log()[-1]["headers"]["x-team"] == "blue"
+    with Syntra(providers=[alpha(max_event_bytes=100)], extractive_fallback=False) as client, pytest.raises(syntra.SyntraError, match="100"):
+        list(client.stream(ME, "hello"))
     no_pem = tmp_path / "roots.pem"
     no_pem.write_text("no certificate")
     wrong: list[tuple[dict[str, Any], str]] = [
@@ -368,3 +436,57 @@ def test_from_env_takes_the_usual_variables(tmp_path: Any) -> None:
     assert ended.returncode == 0, ended.stderr
     assert {"openai", "anthropic"} <= set(ended.stdout.strip().split(","))
     assert any(tmp_path.iterdir()), "its memory is in the folder"
+
+
+def test_from_env_takes_the_models_that_may_be_called(tmp_path: Any) -> None:
+    code = """
+        import syntra
+        print(",".join(str(model) for model in syntra.Syntra.from_env().models()))
+        """
+    models = "openai/gpt-one, openai/gpt-two"
+    ended = python(code, OPENAI_API_KEY="sk-x", SYNTRA_MODELS=models, SYNTRA_DATA_DIR=str(tmp_path))
+    assert ended.stdout == "openai/gpt-one,openai/gpt-two\n", ended.stderr
+    ended = python(code, OPENAI_API_KEY="sk-x", SYNTRA_MODELS="gpt-one", SYNTRA_DATA_DIR=str(tmp_path))
+    assert "ConfigError: SYNTRA_MODELS" in ended.stderr
+
+
+class Embeddings(BaseHTTPRequestHandler):
+    """A server that speaks OpenAI's embeddings, along the axis of the first known word."""
+
+    asked: ClassVar[list[tuple[dict[str, str], dict[str, Any]]]] = []
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.asked.append((dict(self.headers), body))
+        vectors = [[float("cat" in text), float("dog" in text), 0.1] for text in body["input"]]
+        reply = json.dumps({"data": [{"index": n, "embedding": v} for n, v in enumerate(vectors)]}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+def test_a_server_of_embeddings() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Embeddings) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        base_url = f"http://127.0.0.1:{server.server_port}/v1"
+        config = syntra.EmbedderConfig("own", api_key="sk-secret", base_url=base_url, model="axes", query_prefix="q: ", cache_bytes=1 << 20)
+        assert "sk-secret" not in repr(config)
+        with Syntra(embedder=config) as client:
+            assert client.health().embedder == "own/axes@3", "the server said how many dimensions"
+            client.remember(ME, ["the dog barks", "the cat sleeps"])
+            assert client.recall(ME, "a cat").memories[0].text == "the cat sleeps"
+            many = len(Embeddings.asked)
+            client.recall(ME, "a cat")
+            assert len(Embeddings.asked) == many, "kept vectors are given again"
+        headers, body = Embeddings.asked[-1]
+        assert headers["authorization"] == "Bearer sk-secret"
+        assert (body["model"], body["input"]) == ("axes", ["q: a cat"])
+        server.shutdown()
+    for wrong, words in [({"name": "own"}, "base_url"), ({"name": "openai", "model": "x"}, "dimensions"), ({"name": "static"}, "file")]:
+        with pytest.raises(syntra.ConfigError, match=words):
+            Syntra(embedder=syntra.EmbedderConfig(**wrong))
+    with pytest.raises(syntra.StorageError, match="nowhere"):
+        Syntra(embedder=syntra.EmbedderConfig("static", file="nowhere.bin"))

@@ -225,6 +225,35 @@ def test_tool_calls_of_a_python_provider() -> None:
         assert answer.finish == "tool_calls"
 
 
+def test_a_refusal_arrives_as_one() -> None:
+    class Shy:
+        name, models = "mine", ["m1"]
+
+        def complete(self, request: Request) -> Response:
+            return Response(refusal="I would rather not.")
+
+    with Syntra(providers=[Shy()]) as client:
+        answer = client.complete("mine", Request("m1", [syntra.Message.user("x")]))
+        assert (answer.refusal, answer.finish, answer.text) == ("I would rather not.", "refusal", "")
+
+
+def test_streams_opened_on_many_threads_at_once_keep_to_themselves() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    class Echo:
+        name, models = "mine", ["m1"]
+
+        def stream(self, request: Request) -> Iterator[str]:
+            text = request.messages[-1].text
+            yield text
+            yield text
+
+    with Syntra(providers=[Echo()]) as client, ThreadPoolExecutor(16) as pool:
+        asked = [f"question {n}" for n in range(200)]
+        given = pool.map(lambda text: client.ask(ME, text, recall=False, remember=False).text, asked)
+        assert list(given) == [text * 2 for text in asked]
+
+
 def test_what_a_provider_returns_is_checked() -> None:
     class Odd:
         name, models = "mine", ["m1"]

@@ -156,6 +156,18 @@ def test_a_ranker_may_give_scores_alone_and_what_it_makes_up_is_refused() -> Non
         assert [m.id for m in client.recall(ME, "fish").memories] == [max(ids)]
 
 
+def test_an_older_ranker_by_name() -> None:
+    parts = []
+    for settings in ({"ranker": "classic"}, {}):
+        with Syntra(**settings) as client:  # type: ignore[arg-type]
+            client.remember(ME, ["one fish", "two fish"])
+            parts.append(set(client.recall(ME, "two fish").items[0].parts))
+    assert parts[0] <= {"keyword", "vector", "reliability", "age_days", "access_count", "topic", "entity"} != parts[1]
+    assert "reliability" in parts[0] and not parts[0] >= parts[1]
+    with pytest.raises(syntra.ConfigError, match="classic_fixed"):
+        Syntra(ranker="modern")  # type: ignore[arg-type]
+
+
 # --- reranker ---------------------------------------------------------------------------------------------------------
 
 

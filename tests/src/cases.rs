@@ -59,6 +59,8 @@ pub struct Setup {
     pub retry_policy: Option<Map<String, Value>>,
     /// What happens when a stream fails after content.
     pub recovery: Option<Value>,
+    /// Where `yesterday` is understood.
+    pub time_zone: Option<String>,
     /// Seconds that a turn may take.
     pub deadline: Option<f64>,
     /// Hedging.

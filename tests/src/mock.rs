@@ -62,6 +62,8 @@ pub struct Received {
     pub stream: bool,
     /// The `authorization` header.
     pub authorization: Option<String>,
+    /// Headers that a client made up, by lower-case name: those that begin with `x-`.
+    pub headers: HashMap<String, String>,
     /// The body.
     pub body: Value,
     /// Whether the client hung up while an answer was under way.
@@ -189,6 +191,12 @@ async fn answer(socket: &mut TcpStream, request: Request, state: &Mutex<State>) 
             model: model.clone(),
             stream,
             authorization: request.headers.get("authorization").cloned(),
+            headers: request
+                .headers
+                .iter()
+                .filter(|(name, _)| name.starts_with("x-"))
+                .map(|(n, v)| (n.clone(), v.clone()))
+                .collect(),
             body,
             aborted: false,
         });

@@ -1,169 +1,184 @@
-//! The parity gate: what the core's front door offers must stand in `tests/parity.json`, which the tests of Python and Node hold their
-//! packages to. It reads the core's sources, so that nobody has to remember to add a line.
+//! The parity gate: what can be reached from the core's front door must stand in `tests/parity.json`, which the tests of Python and Node hold
+//! their packages to. It reads the core's sources, so that nobody has to remember to add a line.
+
+#[path = "parity/source.rs"]
+mod source;
 
 use serde_json::Value;
+use source::{Core, Kind, snake};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
-fn parity() -> Value {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("parity.json");
+static CORE: LazyLock<Core> = LazyLock::new(Core::read);
+static PARITY: LazyLock<Value> = LazyLock::new(|| read(&folder().join("parity.json")));
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> Value {
     serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
-fn source(file: &str) -> String {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../syntra-core/src").join(file);
-    fs::read_to_string(&path)
-        .unwrap_or_else(|e| panic!("{}: {e}; has the file moved? see tests/tests/parity.rs", path.display()))
-}
-
-/// The lines between the line `begin` and the next that is a closing brace alone.
-fn block<'a>(text: &'a str, begin: &str) -> Vec<&'a str> {
-    let mut blocks = Vec::new();
-    let mut inside = false;
-    for line in text.lines() {
-        match (inside, line) {
-            (false, line) if line == begin => inside = true,
-            (true, "}") => inside = false,
-            (true, line) => blocks.push(line),
-            _ => {}
-        }
-    }
-    assert!(!blocks.is_empty(), "nothing begins with {begin:?}; see tests/tests/parity.rs");
-    blocks
-}
-
-fn word(text: &str) -> String {
-    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
-}
-
-fn methods(file: &str, of: &str) -> BTreeSet<String> {
-    let text = source(file);
-    let lines = block(&text, &format!("impl {of} {{"));
-    let after = |line: &&str| {
-        let line = line.strip_prefix("    pub ")?;
-        Some(word(line.strip_prefix("async ").unwrap_or(line).strip_prefix("fn ")?))
-    };
-    lines.iter().filter_map(after).collect()
-}
-
-fn fields(file: &str, of: &str) -> BTreeSet<String> {
-    let text = source(file);
-    let lines = block(&text, &format!("pub struct {of} {{"));
-    lines.iter().filter_map(|line| line.strip_prefix("    pub ").map(word)).collect()
 }
 
 fn names(value: &Value) -> BTreeSet<String> {
     match value {
         Value::Array(items) => items.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect(),
         Value::Object(map) => map.keys().cloned().collect(),
+        Value::Null => BTreeSet::new(),
         _ => panic!("no list of names: {value}"),
     }
 }
 
+/// Whether `name` (an item, or an item's `field` as `Item.field`) has no counterpart, and why is said.
+fn without(name: &str) -> bool {
+    PARITY["without"][name].as_str().is_some_and(|why| !why.is_empty())
+}
+
+/// Those of the names of the item `of` that must have a counterpart.
+fn wanted(of: &str, all: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+    all.into_iter().filter(|name| !without(&format!("{of}.{name}"))).collect()
+}
+
+fn reachable() -> BTreeSet<String> {
+    CORE.reachable(&["Syntra", "SyntraBuilder", "Ask"])
+}
+
 #[test]
 fn every_method_of_the_front_door_is_listed_and_reachable_from_the_bindings() {
-    let mut front_door = methods("syntra.rs", "Syntra");
+    let mut front_door = CORE.functions("Syntra");
     for made in ["builder", "open", "from_env"] {
-        assert!(front_door.remove(made), "Syntra::{made} has gone");
+        assert!(front_door.remove(made).is_some(), "Syntra::{made} has gone");
     }
-    assert_eq!(front_door, names(&parity()["methods"]), "tests/parity.json must list the methods of Syntra");
+    let listed = PARITY["methods"].as_object().unwrap();
+    let found: BTreeSet<String> = front_door.keys().cloned().collect();
+    assert_eq!(found, names(&PARITY["methods"]), "tests/parity.json must list the methods of Syntra");
+    for (name, parameters) in &front_door {
+        assert_eq!(names(&listed[name]), parameters.iter().cloned().collect(), "the parameters of Syntra::{name}");
+    }
     let bridged: BTreeSet<String> = syntra_core::bridge::METHODS.iter().map(|&m| m.to_owned()).collect();
-    assert_eq!(front_door, bridged, "syntra_core::bridge::METHODS must list the methods of Syntra");
+    assert_eq!(found, bridged, "syntra_core::bridge::METHODS must list the methods of Syntra");
+}
+
+#[test]
+fn every_method_is_called_by_a_behaviour_case_in_all_languages() {
+    let mut called = BTreeSet::new();
+    for entry in fs::read_dir(folder().join("cases")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|e| e == "json") {
+            let file = read(&path);
+            let cases = file["cases"].as_array().unwrap().iter();
+            let steps = cases.flat_map(|case| case["steps"].as_array().unwrap());
+            called.extend(steps.filter_map(|step| step["do"].as_str().map(str::to_owned)));
+        }
+    }
+    let idle: Vec<String> = names(&PARITY["methods"]).difference(&called).cloned().collect();
+    assert!(idle.is_empty(), "no case in tests/cases calls {idle:?}");
 }
 
 #[test]
 fn every_option_of_a_question_is_listed() {
-    assert_eq!(fields("turn/ask.rs", "Ask"), names(&parity()["ask"]));
+    let Kind::Struct(fields) = &CORE.items["Ask"].kind else { panic!("Ask is no struct") };
+    assert_eq!(*fields, names(&PARITY["ask"]));
 }
 
 #[test]
 fn every_setting_of_the_builder_is_listed() {
-    let parity = parity();
-    let known: BTreeSet<String> = ["settings", "builder"].into_iter().flat_map(|key| names(&parity[key])).collect();
-    let missing: Vec<String> = methods("syntra/builder.rs", "SyntraBuilder").difference(&known).cloned().collect();
+    let known: BTreeSet<String> = ["settings", "builder"].into_iter().flat_map(|key| names(&PARITY[key])).collect();
+    let offered: BTreeSet<String> = CORE.functions("SyntraBuilder").into_keys().collect();
+    let missing: Vec<&String> = offered.difference(&known).collect();
     assert!(missing.is_empty(), "the bindings have no setting for {missing:?}");
+    for (name, setting) in PARITY["builder"].as_object().unwrap() {
+        assert!(offered.contains(name), "SyntraBuilder::{name} has gone");
+        assert!(names(&PARITY["settings"]).contains(setting.as_str().unwrap()), "{setting} is no setting");
+    }
 }
 
 #[test]
 fn every_kind_of_error_is_listed() {
-    let text = source("error.rs");
-    let kinds = block(&text, "pub enum ErrorKind {").iter().filter(|line| line.ends_with(',')).count();
-    assert_eq!(kinds, names(&parity()["errors"]).len());
+    let Kind::Enum(kinds) = &CORE.items["ErrorKind"].kind else { panic!("ErrorKind is no enum") };
+    assert_eq!(*kinds, names(&PARITY["errors"]));
 }
 
-/// Where the struct behind each result stands.
-const RESULTS: &[(&str, &str)] = &[
-    ("Answer", "turn/ask.rs"),
-    ("Answered", "chat/event.rs"),
-    ("ArmReport", "router/experiments/report.rs"),
-    ("AttemptRecord", "exec/attempt.rs"),
-    ("Budget", "context/mod.rs"),
-    ("CandidateReport", "router/types.rs"),
-    ("Citation", "chat/message.rs"),
-    ("ContextLine", "context/mod.rs"),
-    ("DocumentStats", "documents/index.rs"),
-    ("Dropped", "context/mod.rs"),
-    ("EntityFact", "search/mod.rs"),
-    ("Escalation", "turn/escalate.rs"),
-    ("ToolRun", "tools/mod.rs"),
-    ("Estimate", "router/experiments/interval.rs"),
-    ("ExperimentArm", "router/experiments/mod.rs"),
-    ("ExperimentReport", "router/experiments/report.rs"),
-    ("Erased", "memory/types.rs"),
-    ("Health", "syntra.rs"),
-    ("HedgePolicy", "exec/hedge.rs"),
-    ("IndexLimits", "memory/sqlite/index.rs"),
-    ("IndexProgress", "documents/index.rs"),
-    ("IndexReport", "documents/index.rs"),
-    ("Memory", "memory/types.rs"),
-    ("MemorySource", "memory/types.rs"),
-    ("MemoryStats", "memory/types.rs"),
-    ("Message", "chat/message.rs"),
-    ("ModelHealth", "syntra.rs"),
-    ("ModelKey", "syntra.rs"),
-    ("NewMemory", "memory/types.rs"),
-    ("PaceLimits", "exec/pacer/limits.rs"),
-    ("Persona", "voice/mod.rs"),
-    ("Plan", "router/types.rs"),
-    ("QueryAnalysis", "query/mod.rs"),
-    ("Recall", "memory/recall.rs"),
-    ("Recalled", "memory/recall.rs"),
-    ("RecalledItem", "chat/event.rs"),
-    ("Remembered", "memory/types.rs"),
-    ("Request", "chat/request.rs"),
-    ("RerankReport", "memory/rerank.rs"),
-    ("ResponseCacheOptions", "exec/cache.rs"),
-    ("RetryPolicy", "exec/policy.rs"),
-    ("SemanticCacheOptions", "exec/cache/semantic.rs"),
-    ("Skipped", "documents/plan.rs"),
-    ("Span", "turn/trace.rs"),
-    ("StrategyReport", "memory/recall.rs"),
-    ("Target", "router/types.rs"),
-    ("Thread", "thread/mod.rs"),
-    ("ThreadMessage", "thread/mod.rs"),
-    ("ThreadSummary", "thread/mod.rs"),
-    ("TimeRange", "query/mod.rs"),
-    ("Tool", "chat/request.rs"),
-    ("ToolCall", "chat/message.rs"),
-    ("ToolResult", "chat/message.rs"),
-    ("Trace", "turn/trace.rs"),
-    ("TracedMemory", "turn/trace.rs"),
-    ("Usage", "chat/usage.rs"),
-];
+#[test]
+fn everything_that_can_be_reached_is_listed_with_its_fields() {
+    let mut problems = Vec::new();
+    let reachable = reachable();
+    for name in &reachable {
+        let (room, all) = match &CORE.items[name].kind {
+            _ if without(name) => continue,
+            Kind::Struct(fields) => ("types", wanted(name, fields.iter().cloned())),
+            Kind::Enum(variants) => ("enums", wanted(name, variants.iter().cloned())),
+            Kind::Trait => {
+                let listed = &PARITY["traits"][name];
+                let setting = listed["setting"].as_str().unwrap_or_default();
+                if !names(&PARITY["settings"]).contains(setting) {
+                    problems.push(format!("the trait {name}: which setting takes an object of the host's for it?"));
+                }
+                let methods = wanted(name, CORE.functions(name).into_keys());
+                if methods != names(&listed["methods"]) {
+                    problems.push(format!("the methods of the trait {name} are {methods:?}"));
+                }
+                continue;
+            }
+            Kind::Alias => {
+                problems.push(format!("{name}, another name for something"));
+                continue;
+            }
+        };
+        if all != names(&PARITY[room][name]) || all.is_empty() {
+            problems.push(format!("{room}: {name} has {all:?}"));
+        }
+    }
+    for room in ["types", "enums", "traits"] {
+        problems.extend(
+            names(&PARITY[room]).difference(&reachable).map(|name| format!("{room}: {name} cannot be reached")),
+        );
+    }
+    assert!(
+        problems.is_empty(),
+        "tests/parity.json must list it, or say in `without` why not:\n{}",
+        problems.join("\n")
+    );
+}
 
 #[test]
-fn every_field_of_what_comes_out_is_listed() {
-    let parity = parity();
-    let listed = &parity["results"];
-    for (name, file) in RESULTS {
-        let mut public = fields(file, name);
-        if *name == "Answer" {
-            // How the turn ended stands in the answer itself.
-            public.remove("turn");
+fn everything_built_in_is_listed_with_its_options() {
+    let mut problems = Vec::new();
+    let traits = names(&PARITY["traits"]);
+    let mut all: BTreeSet<String> = traits.iter().flat_map(|name| CORE.implementors(name)).collect();
+    all.insert("HttpOptions".into());
+    for name in all.iter().filter(|name| !without(name)) {
+        let listed = &PARITY["built_in"][name];
+        if listed["is"].as_str().is_none() {
+            problems.push(format!("{name} is nothing that a binding can be told to use"));
         }
-        let known = names(&listed[*name]);
-        assert_eq!(public, known, "tests/parity.json must list the fields of {name} ({file})");
+        let options = CORE.functions(name).into_keys().filter(|function| function.starts_with("with_"));
+        let options = wanted(name, options);
+        if options != names(&listed["options"]) {
+            problems.push(format!("the options of {name} are {options:?}"));
+        }
     }
-    assert_eq!(names(listed).len(), RESULTS.len());
+    problems.extend(names(&PARITY["built_in"]).difference(&all).map(|name| format!("{name} has gone")));
+    assert!(
+        problems.is_empty(),
+        "tests/parity.json must list it, or say in `without` why not:\n{}",
+        problems.join("\n")
+    );
+}
+
+#[test]
+fn what_has_no_counterpart_is_still_there() {
+    for name in names(&PARITY["without"]) {
+        let (item, part) = name.split_once('.').map_or((name.as_str(), None), |(item, part)| (item, Some(part)));
+        let found = CORE.items.get(item).is_some_and(|it| match (&it.kind, part) {
+            (_, None) => true,
+            (Kind::Struct(parts) | Kind::Enum(parts), Some(part)) if parts.contains(part) => true,
+            (_, Some(part)) => CORE.functions(item).contains_key(part),
+        });
+        assert!(found, "`without` names {name}, which has gone");
+        assert!(without(&name), "why has {name} no counterpart?");
+    }
+    assert_eq!(snake("RateLimit"), "rate_limit");
 }

@@ -118,7 +118,7 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
             text(&syntra.remember(&p.scope, p.items).await?)
         }
         "recall" => {
-            let (scope, request) = read::<RecallParams>(method, params)?.into_parts();
+            let (scope, request) = read::<RecallParams>(method, params)?.into_parts()?;
             let recall = syntra.recall(&scope, request).await?;
             let mut value = json_of(&recall)?;
             let micros =

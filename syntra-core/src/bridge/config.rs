@@ -1,6 +1,7 @@
 //! A [`Syntra`] from a description in JSON.
 
 use super::limits::{BreakerWords, IndexWords, PaceWords, ResponseCacheWords, SemanticCacheWords};
+use super::servers::{EmbedServerWords, ServerWords};
 use super::{
     Host, HostClock, HostContextBuilder, HostEmbedder, HostMemoryStore, HostProvider, HostRanker, HostReranker,
     HostRouter, HostThreadStore, HostTool,
@@ -10,13 +11,14 @@ use crate::chat::Tool;
 use crate::context::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{HedgePolicy, Recovery, RetryPolicy};
-use crate::provider::{self, HttpProvider, servers};
 use crate::router::{Catalogue, Experiment, RouterPreferences, RoutingPolicy};
+use crate::search::ClassicRanker;
 use crate::syntra::SyntraBuilder;
-use crate::transport::{HttpClient, Secret};
-use serde::Deserialize;
+use crate::transport::HttpClient;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,10 +39,10 @@ struct Config {
     /// Takes providers and the folder from the environment first.
     from_env: bool,
     data_dir: Option<String>,
-    providers: Vec<ProviderWords>,
-    embedder: Option<EmbedderWords>,
+    providers: Vec<LentOr<HostedProvider, ServerWords>>,
+    embedder: Option<LentOr<HostedEmbedder, EmbedServerWords>>,
     router: Option<RouterWords>,
-    ranker: Option<RankerWords>,
+    ranker: Option<LentOr<RankerWords, NamedRanker>>,
     reranker: Option<RerankerWords>,
     /// Functions that models may call and that the host runs.
     tools: Vec<ToolWords>,
@@ -51,7 +53,7 @@ struct Config {
     thread_store: Option<StoreWords>,
     clock: Option<Lent>,
     /// Rows of a catalogue, merged into the built-in one, or the path of a file of them.
-    catalogue: Option<serde_json::Value>,
+    catalogue: Option<Value>,
     discover_local_servers: bool,
     persona: Option<PersonaWords>,
     budget: Option<BudgetWords>,
@@ -89,11 +91,22 @@ struct OrganisationPolicy {
     policy: RoutingPolicy,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ProviderWords {
-    Hosted(HostedProvider),
-    Server(Box<ServerWords>),
+/// An object of the host's, which has a `host`, or a description.
+enum LentOr<L, D> {
+    Lent(L),
+    Described(Box<D>),
+}
+
+impl<'de, L: DeserializeOwned, D: DeserializeOwned> Deserialize<'de> for LentOr<L, D> {
+    /// By hand, so that an error says what is wrong and not that nothing fits.
+    fn deserialize<De: Deserializer<'de>>(deserializer: De) -> std::result::Result<Self, De::Error> {
+        let words = Value::deserialize(deserializer)?;
+        let made = match words.get("host") {
+            Some(_) => serde_json::from_value(words).map(Self::Lent),
+            None => serde_json::from_value(words).map(Box::new).map(Self::Described),
+        };
+        made.map_err(De::Error::custom)
+    }
 }
 
 #[derive(Deserialize)]
@@ -109,47 +122,8 @@ struct HostedProvider {
 }
 
 #[derive(Deserialize)]
-struct ServerWords {
-    name: String,
-    api_key: Option<Key>,
-    base_url: Option<String>,
-    models: Option<Vec<String>>,
-    dialect: Option<String>,
-    timeout: Option<TimeoutWords>,
-    /// `http://user:password@host:port`.
-    proxy: Option<Key>,
-    /// A file of root certificates in PEM, trusted beside the machine's.
-    ca_file: Option<String>,
-    /// Bytes of a whole answer.
-    max_response_bytes: Option<usize>,
-    /// Bytes of all of a stream.
-    max_stream_bytes: Option<u64>,
-    pacing: Option<PaceWords>,
-}
-
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Key(String);
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[redacted]")
-    }
-}
-
-/// Seconds.
-#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct TimeoutWords {
-    connect: Option<f64>,
-    first_token: Option<f64>,
-    between_chunks: Option<f64>,
-    total: Option<f64>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct EmbedderWords {
+struct HostedEmbedder {
     host: String,
     model: String,
     dimensions: usize,
@@ -181,6 +155,16 @@ struct RankerWords {
     wants_topics: bool,
 }
 
+/// A ranker of the house beside the default one.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum NamedRanker {
+    /// [`ClassicRanker::adaptive`].
+    Classic,
+    /// [`ClassicRanker::fixed`].
+    ClassicFixed,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RerankerWords {
@@ -200,7 +184,7 @@ struct ToolWords {
     name: String,
     #[serde(default)]
     description: String,
-    parameters: serde_json::Value,
+    parameters: Value,
     /// Seconds.
     timeout: Option<f64>,
 }
@@ -268,11 +252,11 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
         builder = builder.data_dir(dir);
     }
     if config.from_env {
-        builder = from_env(builder, config.data_dir.is_some(), &client)?;
+        builder = builder.from_env_over(Some(&client))?;
     }
     let mut paced = Vec::new();
     for words in config.providers {
-        if let ProviderWords::Server(server) = &words
+        if let LentOr::Described(server) = &words
             && let Some(pacing) = &server.pacing
         {
             builder = builder.pacing(server.name.as_str(), pacing.limits(&server.name));
@@ -281,18 +265,31 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
         builder = add_provider(builder, words, host.as_ref(), &client)?;
     }
     if config.discover_local_servers {
-        builder = builder.discover_local_servers().await;
+        builder = builder.discover_local_servers_over(Some(&client)).await;
     }
-    if let Some(words) = config.embedder {
-        let host = host.clone().ok_or_else(no_host)?;
-        builder = builder.embedder(Arc::new(HostEmbedder::new(words.host, words.model, words.dimensions, host)?));
+    match config.embedder {
+        Some(LentOr::Lent(words)) => {
+            let host = host.clone().ok_or_else(no_host)?;
+            builder = builder.embedder(Arc::new(HostEmbedder::new(words.host, words.model, words.dimensions, host)?));
+        }
+        Some(LentOr::Described(words)) => builder = builder.embedder(words.embedder(&client).await?),
+        None => {}
     }
     let lender = || host.clone().ok_or_else(no_host);
     if let Some(words) = config.router {
         builder = builder.router(Arc::new(HostRouter::new(words.host, lender()?, words.observes)));
     }
-    if let Some(words) = config.ranker {
-        builder = builder.ranker(Arc::new(HostRanker::new(words.host, words.name, lender()?, words.wants_topics)));
+    match config.ranker {
+        Some(LentOr::Lent(words)) => {
+            builder = builder.ranker(Arc::new(HostRanker::new(words.host, words.name, lender()?, words.wants_topics)));
+        }
+        Some(LentOr::Described(name)) => {
+            builder = builder.ranker(Arc::new(match *name {
+                NamedRanker::Classic => ClassicRanker::adaptive(),
+                NamedRanker::ClassicFixed => ClassicRanker::fixed(),
+            }));
+        }
+        None => {}
     }
     if let Some(words) = config.reranker {
         let reranker = HostReranker::new(words.host, words.name, lender()?, words.depth, words.weight)?;
@@ -418,7 +415,7 @@ impl Bridged {
 }
 
 /// The built-in catalogue with the rows of the host's.
-fn catalogue(rows: &serde_json::Value) -> Result<Catalogue> {
+fn catalogue(rows: &Value) -> Result<Catalogue> {
     let text = match rows.as_str() {
         Some(path) => std::fs::read_to_string(path)
             .map_err(|e| config_error(format!("the catalogue {path:?} cannot be read: {e}")))?,
@@ -430,26 +427,14 @@ fn catalogue(rows: &serde_json::Value) -> Result<Catalogue> {
     Ok(catalogue)
 }
 
-fn from_env(mut builder: SyntraBuilder, has_dir: bool, client: &HttpClient) -> Result<SyntraBuilder> {
-    let lookup = |name: &str| std::env::var(name).ok();
-    for found in provider::from_env(lookup)? {
-        builder = builder.provider(found.with_client(client.clone()));
-    }
-    match std::env::var_os("SYNTRA_DATA_DIR") {
-        Some(dir) if !dir.is_empty() => Ok(builder.data_dir(dir)),
-        _ if has_dir => Ok(builder),
-        _ => Ok(builder.data_dir(".syntra")),
-    }
-}
-
 fn add_provider(
     builder: SyntraBuilder,
-    words: ProviderWords,
+    words: LentOr<HostedProvider, ServerWords>,
     host: Option<&Arc<dyn Host>>,
     client: &HttpClient,
 ) -> Result<SyntraBuilder> {
     match words {
-        ProviderWords::Hosted(words) => {
+        LentOr::Lent(words) => {
             let host = host.cloned().ok_or_else(no_host)?;
             let builder =
                 builder.provider(HostProvider::new(words.host.as_str(), host, words.streams).resuming(words.resumes));
@@ -458,8 +443,8 @@ fn add_provider(
             }
             Ok(builder.models(words.host, words.models))
         }
-        ProviderWords::Server(words) => {
-            let provider = server(&words, client)?;
+        LentOr::Described(words) => {
+            let provider = words.provider(client)?;
             let builder = builder.provider(provider);
             Ok(match words.models {
                 Some(models) => builder.models(words.name, models),
@@ -467,69 +452,6 @@ fn add_provider(
             })
         }
     }
-}
-
-fn server(words: &ServerWords, client: &HttpClient) -> Result<HttpProvider> {
-    let key = words.api_key.as_ref().map(|key| Secret::from(key.0.as_str()));
-    let dialect = words.dialect.as_deref();
-    let row = servers().find(|s| s.name == words.name && dialect.is_none_or(|d| d == s.dialect));
-    let mut provider = match (row, dialect) {
-        (Some(row), _) => row.provider(key),
-        // Another server that speaks a known dialect: the first of the table that does, under another name.
-        (None, dialect) => {
-            if words.base_url.is_none() {
-                let known: Vec<&str> = servers().map(|s| s.name).collect();
-                return Err(config_error(format!(
-                    "no server is named {:?} (known are {}); any other needs its `base_url`",
-                    words.name,
-                    known.join(", ")
-                )));
-            }
-            let Some(wire) = dialect.filter(|d| *d != "chat") else {
-                let url = words.base_url.as_deref().unwrap_or_default();
-                let provider = HttpProvider::compatible(words.name.as_str(), url, key)?;
-                return connected(provider, words, client);
-            };
-            let row = servers().find(|s| s.dialect == wire).ok_or_else(|| {
-                let mut known: Vec<&str> = servers().map(|s| s.dialect).collect();
-                known.sort_unstable();
-                known.dedup();
-                config_error(format!("unknown dialect {wire:?}: use one of {}", known.join(", ")))
-            })?;
-            row.provider(key).with_name(words.name.as_str())
-        }
-    };
-    if let Some(url) = &words.base_url {
-        provider = provider.with_base_url(url)?;
-    }
-    connected(provider, words, client)
-}
-
-/// `provider` with the deadlines of `words`, over `client` or, where a setting belongs to the pool, over a pool of its own.
-fn connected(provider: HttpProvider, words: &ServerWords, client: &HttpClient) -> Result<HttpProvider> {
-    let all = crate::transport::Deadlines::default();
-    let (mut deadlines, mut options) = (all, client.options().clone());
-    if let Some(timeout) = &words.timeout {
-        deadlines = all
-            .with_connect(seconds("timeout.connect", timeout.connect, all.connect)?)
-            .with_first_token(seconds("timeout.first_token", timeout.first_token, all.first_token)?)
-            .with_between_chunks(seconds("timeout.between_chunks", timeout.between_chunks, all.between_chunks)?)
-            .with_total(seconds("timeout.total", timeout.total, all.total)?);
-        if timeout.connect.is_some() {
-            options = options.with_connect(deadlines.connect);
-        }
-    }
-    if let Some(url) = &words.proxy {
-        options = options.with_proxy(url.0.as_str())?;
-    }
-    if let Some(file) = &words.ca_file {
-        let pem = std::fs::read(file).map_err(|e| config_error(format!("ca_file {file:?} cannot be read: {e}")))?;
-        options = options.with_root_pem(pem).map_err(|e| config_error(format!("ca_file {file:?}: {}", e.message())))?;
-    }
-    options.max_body = words.max_response_bytes.unwrap_or(options.max_body);
-    options.max_stream = words.max_stream_bytes.unwrap_or(options.max_stream);
-    let client = if options == *client.options() { client.clone() } else { HttpClient::with_options(options)? };
-    Ok(provider.with_deadlines(deadlines).with_client(client))
 }
 
 pub(super) fn seconds(name: &str, given: Option<f64>, default: Duration) -> Result<Duration> {
@@ -540,7 +462,7 @@ pub(super) fn seconds(name: &str, given: Option<f64>, default: Duration) -> Resu
     }
 }
 
-fn config_error(message: String) -> Error {
+pub(super) fn config_error(message: String) -> Error {
     Error::new(ErrorKind::Config, message)
 }
 

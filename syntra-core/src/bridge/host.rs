@@ -158,6 +158,8 @@ struct Whole {
     #[serde(default)]
     citations: Vec<Citation>,
     #[serde(default)]
+    refusal: Option<String>,
+    #[serde(default)]
     usage: Usage,
     #[serde(default)]
     finish: Option<FinishReason>,
@@ -185,6 +187,8 @@ enum HostEvent {
     },
     Reasoning {
         text: String,
+        #[serde(default)]
+        opaque: Option<Value>,
     },
     ToolCall(ToolCall),
     Refusal {
@@ -202,7 +206,7 @@ impl From<Piece> for Event {
         match piece {
             Piece::Text(text) | Piece::Event(HostEvent::Text { text }) => Self::Text { text },
             Piece::Event(HostEvent::Started { id, model }) => Self::Started { id, model },
-            Piece::Event(HostEvent::Reasoning { text }) => Self::Reasoning { text, opaque: None },
+            Piece::Event(HostEvent::Reasoning { text, opaque }) => Self::Reasoning { text, opaque },
             Piece::Event(HostEvent::ToolCall(call)) => Self::ToolCall(call),
             Piece::Event(HostEvent::Refusal { text }) => Self::Refusal { text },
             Piece::Event(HostEvent::Citation(citation)) => Self::Citation(citation),
@@ -222,12 +226,19 @@ impl Whole {
         if !self.text.is_empty() {
             builder.push(&Event::Text { text: self.text });
         }
-        let default = if self.tool_calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCalls };
+        let default = match &self.refusal {
+            Some(_) => FinishReason::Refusal,
+            None if self.tool_calls.is_empty() => FinishReason::Stop,
+            None => FinishReason::ToolCalls,
+        };
         for call in self.tool_calls {
             builder.push(&Event::ToolCall(call));
         }
         for citation in self.citations {
             builder.push(&Event::Citation(citation));
+        }
+        if let Some(text) = self.refusal {
+            builder.push(&Event::Refusal { text });
         }
         builder.push(&Event::Usage(self.usage));
         builder.push(&Event::Finish { reason: self.finish.unwrap_or(default) });

@@ -95,6 +95,13 @@ pub(super) struct BreakerWords {
     cool_down: Option<f64>,
     /// Seconds.
     longest_cool_down: Option<f64>,
+    jitter: Option<f64>,
+    /// Seconds.
+    probe_interval: Option<f64>,
+    /// Seconds.
+    half_life: Option<f64>,
+    latency_weight: Option<f64>,
+    capacity: Option<usize>,
 }
 
 impl BreakerWords {
@@ -106,6 +113,11 @@ impl BreakerWords {
         options.cool_down = seconds("breaker.cool_down", self.cool_down, options.cool_down)?;
         options.longest_cool_down =
             seconds("breaker.longest_cool_down", self.longest_cool_down, options.longest_cool_down)?;
+        options.jitter = self.jitter.unwrap_or(options.jitter);
+        options.probe_interval = seconds("breaker.probe_interval", self.probe_interval, options.probe_interval)?;
+        options.half_life = seconds("breaker.half_life", self.half_life, options.half_life)?;
+        options.latency_weight = self.latency_weight.unwrap_or(options.latency_weight);
+        options.capacity = self.capacity.unwrap_or(options.capacity);
         Ok(options)
     }
 }

@@ -10,6 +10,7 @@ mod config;
 mod host;
 mod limits;
 mod reader;
+mod servers;
 mod words;
 
 pub use batch::{Batches, event_json};

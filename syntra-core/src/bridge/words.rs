@@ -188,17 +188,23 @@ pub(super) struct RecallParams {
     filter: FilterWords,
     strategies: Option<Vec<Strategy>>,
     now: Option<Timestamp>,
+    /// An IANA name.
+    time_zone: Option<String>,
 }
 
 impl RecallParams {
     /// The scope and the request.
-    pub(super) fn into_parts(self) -> (Scope, RecallRequest) {
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] for an unknown time zone.
+    pub(super) fn into_parts(self) -> Result<(Scope, RecallRequest)> {
         let mut request = RecallRequest::new(self.query);
         request.filter = self.filter.into();
         request.limit = self.limit.unwrap_or(request.limit);
         request.strategies = self.strategies.unwrap_or(request.strategies);
         request.now = self.now;
-        (self.scope, request)
+        request.time_zone = self.time_zone.as_deref().map(crate::syntra::time_zone).transpose()?;
+        Ok((self.scope, request))
     }
 }
 

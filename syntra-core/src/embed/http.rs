@@ -141,13 +141,22 @@ impl HttpEmbedder {
     pub async fn connect(base: impl AsRef<str>, model: impl Into<String>, key: Option<Secret>) -> Result<Self> {
         let mut this = Self::make(EmbedApi::OpenAi, "compatible", base.as_ref(), model, 0)?;
         this.key = key;
-        let vectors = this.send_with_retries(Use::Query, &["dimensions".to_owned()]).await?;
-        this.dimensions = vectors.first().map_or(0, Vec::len);
-        if this.dimensions == 0 {
+        this.measured().await
+    }
+
+    /// The same with the number of dimensions asked from the server by embedding one word.
+    ///
+    /// # Errors
+    /// What the server says to that call.
+    pub async fn measured(mut self) -> Result<Self> {
+        self.dimensions = 0;
+        let vectors = self.send_with_retries(Use::Query, &["dimensions".to_owned()]).await?;
+        self.dimensions = vectors.first().map_or(0, Vec::len);
+        if self.dimensions == 0 {
             return Err(unusable("the server's vectors have no dimensions").with_code("wrong_dimension"));
         }
-        this.name();
-        Ok(this)
+        self.name();
+        Ok(self)
     }
 
     fn make(api: EmbedApi, provider: &str, base: &str, model: impl Into<String>, dimensions: usize) -> Result<Self> {
@@ -241,6 +250,11 @@ impl HttpEmbedder {
     pub fn with_client(mut self, client: HttpClient) -> Self {
         self.client = client;
         self
+    }
+
+    /// How long a request may take.
+    pub fn deadlines(&self) -> Deadlines {
+        self.deadlines
     }
 
     /// Which wire format it speaks.

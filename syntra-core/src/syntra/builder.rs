@@ -10,7 +10,7 @@ use crate::exec::{
     ResponseCacheOptions, RetryPolicy, SemanticCacheOptions,
 };
 use crate::memory::{IndexLimits, Memories, MemoryStore, SqliteMemoryStore};
-use crate::provider::{self, Provider};
+use crate::provider::{self, HttpProvider, Provider};
 use crate::router::{
     Catalogue, DefaultRouter, Experiment, Experiments, HealthOptions, Router, RouterPreferences, RoutingPolicy, Target,
 };
@@ -18,6 +18,7 @@ use crate::search::{DefaultRanker, HybridRanker, Reranker};
 use crate::storage::Database;
 use crate::thread::{SqliteThreadStore, ThreadStore};
 use crate::tools::{ToolHandler, Toolbox};
+use crate::transport::HttpClient;
 use crate::turn::{HostPolicies, LearnedFiles, Rooms, Warmth};
 use crate::voice::Persona;
 use std::collections::{HashMap, HashSet};
@@ -31,6 +32,20 @@ const LOCAL_SERVER_WAIT: Duration = Duration::from_millis(300);
 
 fn env(name: &str) -> Option<String> {
     std::env::var(name).ok()
+}
+
+/// `provider` over `client`, where one is given.
+fn over(provider: HttpProvider, client: Option<&HttpClient>) -> HttpProvider {
+    match client {
+        Some(client) => provider.with_client(client.clone()),
+        None => provider,
+    }
+}
+
+/// The time zone of the IANA name `name`.
+pub(crate) fn time_zone(name: &str) -> Result<jiff::tz::TimeZone> {
+    jiff::tz::TimeZone::get(name)
+        .map_err(|_| Error::invalid(format!("unknown time zone {name:?}: use an IANA name such as Europe/Lisbon")))
 }
 
 /// Puts a [`Syntra`] together. Everything has a default.
@@ -167,9 +182,14 @@ impl SyntraBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::Config`] naming the variable whose value cannot be used.
-    pub fn from_env(mut self) -> Result<Self> {
+    pub fn from_env(self) -> Result<Self> {
+        self.from_env_over(None)
+    }
+
+    /// As [`SyntraBuilder::from_env`], over `client` instead of the process's pool.
+    pub(crate) fn from_env_over(mut self, client: Option<&HttpClient>) -> Result<Self> {
         for provider in provider::from_env(env)? {
-            self.add_provider(Arc::new(provider));
+            self.add_provider(Arc::new(over(provider, client)));
         }
         for name in
             env("SYNTRA_MODELS").iter().flat_map(|list| list.split(',')).map(str::trim).filter(|n| !n.is_empty())
@@ -191,13 +211,18 @@ impl SyntraBuilder {
 
     /// Looks for a llama.cpp and an Ollama server on this machine (`LLAMA_CPP_BASE_URL`, `OLLAMA_HOST`, or their usual ports) and adds
     /// those that answer within 300 ms, with the models that they serve. What does not answer is left out.
-    pub async fn discover_local_servers(mut self) -> Self {
+    pub async fn discover_local_servers(self) -> Self {
+        self.discover_local_servers_over(None).await
+    }
+
+    /// As [`SyntraBuilder::discover_local_servers`], over `client` instead of the process's pool.
+    pub(crate) async fn discover_local_servers_over(mut self, client: Option<&HttpClient>) -> Self {
         for server in provider::servers().filter(|server| server.local) {
             let found = match self.providers.iter().find(|p| p.name() == server.name) {
                 // Its address was given; its models may still be unknown.
                 Some(_) if self.models.contains_key(server.name) => continue,
                 _ => match server.configured(env) {
-                    Ok(found) => found,
+                    Ok(found) => over(found, client),
                     Err(_) => continue,
                 },
             };
@@ -393,9 +418,7 @@ impl SyntraBuilder {
     /// # Errors
     /// [`ErrorKind::InvalidInput`] when there is no zone of that IANA name.
     pub fn time_zone(mut self, name: &str) -> Result<Self> {
-        self.time_zone = jiff::tz::TimeZone::get(name).map_err(|_| {
-            Error::invalid(format!("unknown time zone {name:?}: use an IANA name such as Europe/Lisbon"))
-        })?;
+        self.time_zone = time_zone(name)?;
         Ok(self)
     }
 

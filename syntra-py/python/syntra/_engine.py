@@ -15,7 +15,7 @@ from ._errors import Kept, from_json
 from ._host import ROOMS, Dispatcher
 from ._native import Engine, Inbox, NativeError, Task
 from ._options import Settings
-from ._types import ProviderConfig
+from ._types import EmbedderConfig, ProviderConfig
 from ._value import asyncio
 
 T = TypeVar("T")
@@ -101,6 +101,11 @@ async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[.
     raise from_json(failed, kept)
 
 
+def _described(name: str, value: Any) -> bool:
+    """Whether it is a description of something, and no object of the caller's."""
+    return isinstance(value, EmbedderConfig) or (name == "ranker" and isinstance(value, str))
+
+
 def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], dispatcher: Dispatcher, from_env: bool) -> str:
     config: dict[str, Any] = {"from_env": from_env}
     if data_dir is not None:
@@ -114,7 +119,7 @@ def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], d
             config[name] = [encode(p) if isinstance(p, ProviderConfig) else dispatcher.add_provider(p) for p in value]
         elif name == "tools":
             config[name] = [dispatcher.add_tool(tool) for tool in value]
-        elif name in ROOMS:
+        elif name in ROOMS and not _described(name, value):
             config[name] = dispatcher.add_room(name, value)
         elif name == "organisation_policies":
             config[name] = [{"organisation": org, "policy": encode(policy)} for org, policy in value.items()]

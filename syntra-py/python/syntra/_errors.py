@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -247,15 +248,15 @@ class Kept:
     limit: ClassVar[int] = 256
 
     def __init__(self) -> None:
-        self._next = 1
+        # Objects fail on several threads at once.
+        self._number = itertools.count(1).__next__
         self._kept: dict[int, BaseException] = {}
 
     def keep(self, error: BaseException) -> int:
-        number = self._next
-        self._next += 1
+        number = self._number()
         self._kept[number] = error
         while len(self._kept) > self.limit:
-            self._kept.pop(next(iter(self._kept)), None)
+            self._kept.pop(next(iter(list(self._kept))), None)
         return number
 
     def get(self, number: int | None) -> BaseException | None:

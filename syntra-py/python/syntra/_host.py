@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 import inspect
+import itertools
 import json
 import os
 import threading
@@ -150,7 +151,8 @@ class _ProviderObject:
     def __init__(self, provider: Any) -> None:
         self._provider = provider
         self._streams: dict[int, _Pump | _Pull] = {}
-        self._next = 0
+        # Streams are opened on several threads at once.
+        self._number = itertools.count(1).__next__
 
     def complete(self, argument: dict[str, Any]) -> Any:
         return self._provider.complete(decode(Request, argument))
@@ -173,9 +175,9 @@ class _ProviderObject:
         return self._keep(_Pull(opened))
 
     def _keep(self, stream: _Pump | _Pull) -> dict[str, int]:
-        self._next += 1
-        self._streams[self._next] = stream
-        return {"stream": self._next}
+        number = self._number()
+        self._streams[number] = stream
+        return {"stream": number}
 
     def next(self, argument: dict[str, int]) -> Any:
         stream = self._streams[argument["stream"]]
@@ -291,6 +293,7 @@ class Dispatcher:
         self.kept = Kept()
         self._objects: dict[str, Any] = {}
         self._loops: list[asyncio.AbstractEventLoop] = []
+        self._number = itertools.count(1).__next__
 
     def add_provider(self, provider: Any) -> dict[str, Any]:
         """Registers a provider and returns what the engine has to know of it."""
@@ -349,7 +352,7 @@ class Dispatcher:
 
     def add_progress(self, report: Callable[[Any], Any]) -> str:
         """Registers a progress function; :meth:`remove` it when its call has ended."""
-        name = f"progress:{id(report)}:{len(self._objects)}"
+        name = f"progress:{self._number()}"
         self._objects[name] = _ProgressObject(report)
         return name
 

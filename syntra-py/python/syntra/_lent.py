@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
-from typing import Any, Protocol, Union, runtime_checkable
+from typing import Any, Literal, Protocol, Union, runtime_checkable
 
 from ._convert import decode
 from ._types import (
@@ -14,6 +14,7 @@ from ._types import (
     ContextLine,
     Dropped,
     Erased,
+    Intent,
     Memory,
     MemoryStats,
     MemoryType,
@@ -52,7 +53,7 @@ class RouteQuery:
     """A question as a router sees it."""
 
     text: str
-    intent: str
+    intent: Intent
     confidence: float
     needs: Needs
     input_tokens: int
@@ -94,7 +95,7 @@ class RouteOutcome:
     """How a call went; with a ``score`` (0 to 1) where somebody said how good the answer was."""
 
     target: Target
-    intent: str
+    intent: Intent
     total_ms: int
     input_tokens: int
     organisation: str
@@ -106,8 +107,8 @@ class RouteOutcome:
     cached_input_tokens: int | None = None
     output_tokens: int | None = None
     score: float | None = None
-    #: What the answer came to without anybody saying it: ``fine``, ``refused``, ``empty``, ``malformed``, ``asked_again``.
-    sign: str | None = None
+    #: What the answer came to without anybody saying it.
+    sign: Literal["fine", "refused", "empty", "malformed", "asked_again"] | None = None
 
 
 Choice = Union[str, Target, Planned, FleetModel]
@@ -164,7 +165,7 @@ class Candidate:
 
     id: str
     signals: dict[str, float] = field(default_factory=dict[str, float])
-    found_by: list[str] = field(default_factory=list[str])
+    found_by: list[Strategy] = field(default_factory=list[Strategy])
 
 
 @dataclass(frozen=True, slots=True)

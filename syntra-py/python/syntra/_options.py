@@ -18,6 +18,7 @@ from ._types import (
     Budget,
     Citation,
     Document,
+    EmbedderConfig,
     Experiment,
     HedgePolicy,
     Image,
@@ -56,12 +57,12 @@ class Settings(TypedDict, total=False):
 
     #: Servers by :class:`ProviderConfig`, or objects of your own, see :class:`Provider`.
     providers: Sequence[AnyProvider]
-    #: An embedder of your own instead of the one in the package.
-    embedder: Embedder | None
+    #: Instead of the embedder in the package: a server by :class:`EmbedderConfig`, or an object of your own.
+    embedder: Embedder | EmbedderConfig | None
     #: A router of your own, which is asked for each question.
     router: Router | None
-    #: A ranker of recalled memories of your own.
-    ranker: Ranker | None
+    #: A ranker of recalled memories of your own, or an older one by name: ``"classic"`` weighs by the kind of question, ``"classic_fixed"`` does not.
+    ranker: Ranker | Literal["classic", "classic_fixed"] | None
     #: Reads the best of what was recalled again, together with the question.
     reranker: Reranker | None
     #: Functions that models may call in every turn and that run here, see :class:`FunctionTool`: the model reads what they return and
@@ -331,4 +332,5 @@ def response(data: dict[str, Any]) -> Response:
         finish=decode(str, data["finish"]),
         id=data["id"],
         model=data["model"],
+        refusal=data.get("refusal"),
     )

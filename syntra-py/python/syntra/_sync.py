@@ -151,10 +151,12 @@ class Syntra(Base):
         said_to: datetime | None = None,
         strategies: Sequence[Strategy] | None = None,
         now: datetime | None = None,
+        time_zone: str | None = None,
     ) -> Recall:
-        """What memory has on ``query``, ranked, with the parts of each score. ``said_to`` is exclusive."""
+        """What memory has on ``query``, ranked, with the parts of each score. ``said_to`` is exclusive; ``time_zone`` is an IANA name, for words
+        like ``yesterday``, and by default the assistant's."""
         filter = memory_filter(kinds, conversation, said_from, said_to)
-        given = params(scope, query=query, limit=limit, filter=filter, strategies=strategies, now=now)
+        given = params(scope, query=query, limit=limit, filter=filter, strategies=strategies, now=now, time_zone=time_zone)
         return decode(Recall, self._call("recall", given))
 
     def update_memory(

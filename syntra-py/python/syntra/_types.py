@@ -26,6 +26,14 @@ Recovery = Literal["resume", "resume_or_restart", "fail"]
 #: How the models that can answer are put in order: expected quality against cost and latency (``balanced``, the default), by one of these alone,
 #: in turns, drawn by weight, or from the cheapest up as far as an answer is no good (``ladder``).
 RoutingStrategy = Literal["balanced", "cheapest", "fastest", "best", "round_robin", "weighted", "ladder"]
+#: What a question is about, as the router sees it.
+Intent = Literal[
+    "social_chat", "qa_retrieval", "coding_help", "editing_writing", "reasoning_math", "web_search", "shopping", "vision"
+]
+#: What a question wants of the assistant.
+QueryIntent = Literal["conversation", "question", "recall", "command"]
+#: Where in a context something stands.
+Section = Literal["system", "profile", "semantic", "episodic", "procedural", "entities", "history", "current"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +278,8 @@ class Response:
     finish: str | None = None
     id: str | None = None
     model: str | None = None
+    #: In which words it was refused, where it was.
+    refusal: str | None = None
 
 
 # --- memory -----------------------------------------------------------------------------------------------------------
@@ -327,10 +337,10 @@ class Memory:
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """What became of an item: ``outcome`` is ``created``, ``duplicate`` or ``superseded``."""
+    """What became of an item."""
 
     id: str
-    outcome: str
+    outcome: Literal["created", "duplicate", "superseded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +350,7 @@ class RecalledMemory:
     memory: Memory
     score: float
     parts: dict[str, float] = field(default_factory=dict[str, float])
-    found_by: list[str] = field(default_factory=list[str])
+    found_by: list[Strategy] = field(default_factory=list[Strategy])
 
 
 @dataclass(frozen=True, slots=True)
@@ -453,10 +463,10 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class CandidateReport:
-    """What the router thought of one candidate; ``standing`` is ``chosen``, ``fallback`` or ``excluded``."""
+    """What the router thought of one candidate."""
 
     target: Target
-    standing: str
+    standing: Literal["chosen", "fallback", "excluded"]
     reason: str
     rank: int | None = None
     predicted_quality: float | None = None
@@ -505,7 +515,7 @@ class Plan:
 
     order: list[Planned]
     candidates: list[CandidateReport]
-    intent: str
+    intent: Intent
     confidence: float
     #: How the candidates were put in order.
     strategy: RoutingStrategy = "balanced"
@@ -541,16 +551,16 @@ class TimeRange:
 class QueryAnalysis:
     """What was understood of a question."""
 
-    intent: str
+    intent: QueryIntent
     keywords: list[str]
     entities: list[str]
     about_now: bool
     asks_when: bool
     needs_memory: bool
-    memory_types: list[str]
+    memory_types: list[MemoryType]
     exact: list[str]
     time: TimeRange | None = None
-    asks_for: str | None = None
+    asks_for: Literal["name", "number"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -562,7 +572,7 @@ class TracedMemory:
     snippet: str
     score: float
     parts: dict[str, float]
-    found_by: list[str]
+    found_by: list[Strategy]
     source: str | None = None
 
 
@@ -570,7 +580,7 @@ class TracedMemory:
 class StrategyReport:
     """What one strategy found, and how long it took."""
 
-    strategy: str
+    strategy: Strategy
     found: int
     elapsed_us: int
     error: dict[str, Any] | None = None
@@ -598,7 +608,7 @@ class ThreadSummary:
 class ContextLine:
     """One line of the context and where it is from; ``label`` is the number an answer can cite it by."""
 
-    section: str
+    section: Section
     tokens: int
     label: int | None = None
     memory_id: str | None = None
@@ -612,7 +622,7 @@ class ContextLine:
 class Dropped:
     """Something that was left out of the context, and why."""
 
-    section: str
+    section: Section
     tokens: int
     reason: str
     memory_id: str | None = None
@@ -843,11 +853,11 @@ class SearchingEvent:
 
 @dataclass(frozen=True, slots=True)
 class NodeEvent:
-    """A step of an agent or a phase of the turn: ``status`` is ``started``, ``finished`` or ``failed``."""
+    """A step of an agent or a phase of the turn."""
 
     type: ClassVar[str] = "node"
     name: str
-    status: str
+    status: Literal["started", "finished", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -1066,8 +1076,8 @@ class ExperimentReport:
 class ProviderConfig:
     """A model server: one that is known by ``name`` (``openai``, ``anthropic``, ``gemini``, …), or any other at ``base_url``.
 
-    Two of one name with different keys are one provider with two keys. ``api_key`` and ``proxy`` never show in a repr. ``models`` are
-    those that may be called, in order of preference; ``dialect`` is ``chat``,
+    Two of one name with different keys are one provider with two keys. ``api_key``, ``proxy`` and ``headers`` never show in a repr. ``models``
+    are those that may be called, in order of preference; ``dialect`` is ``chat``,
     ``responses``, ``anthropic``, ``gemini`` or ``ollama`` and by default that of the known server, else ``chat``.
     """
 
@@ -1080,13 +1090,58 @@ class ProviderConfig:
     #: A proxy for this server, ``http://user:password@host:port``, instead of those of the environment; never used for loopback.
     proxy: str | None = field(default=None, repr=False)
     #: A file of root certificates in PEM, trusted beside the machine's: a company's own, say.
-    ca_file: str | None = None
+    ca_file: str | PathLike[str] | None = None
     #: The most bytes of a whole answer. Default 64 MiB.
     max_response_bytes: int | None = None
     #: The most bytes of all of a stream. Default 256 MiB.
     max_stream_bytes: int | None = None
     #: What is sent to it at the most with each of its keys, in place of the assistant's ``pacing``.
     pacing: PaceLimits | Literal["classic", "unlimited"] | None = None
+    #: Sent with every request: an organisation, a referer.
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    #: The most bytes of one event of a stream. Default 16 MiB.
+    max_event_bytes: int | None = None
+    #: By default what the server chooses; ``http2`` is spoken without asking, for servers in the clear that are known to.
+    http_version: Literal["negotiated", "http1", "http2"] | None = None
+    #: How many calls at a time go over one connection of HTTP/2. Default 80.
+    streams_per_connection: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EmbedderConfig:
+    """A server of embeddings instead of the model in the package: ``openai``, ``gemini``, or any other that speaks OpenAI's embeddings, by a
+    name of yours with its ``base_url`` and ``model``; or ``static``, with the ``file`` of a model like the one in the package.
+
+    ``api_key`` and ``proxy`` never show in a repr.
+    """
+
+    name: str
+    api_key: str | None = field(default=None, repr=False)
+    base_url: str | None = None
+    #: ``openai`` and ``gemini`` have one; another needs its ``dimensions`` too.
+    model: str | None = None
+    #: How many numbers the model's vectors have; a server that is not known is asked.
+    dimensions: int | None = None
+    #: Asks for vectors of fewer numbers, of models that allow it.
+    shortened: int | None = None
+    #: Put before what is remembered, and before questions, for models trained so.
+    document_prefix: str | None = None
+    query_prefix: str | None = None
+    #: The most texts in one request. Default 2048 for ``openai``, 100 for ``gemini``, else 32.
+    batch: int | None = None
+    #: How often a request is tried again after a failure that may pass. Default 2.
+    retries: int | None = None
+    #: The file of a ``static`` model.
+    file: str | PathLike[str] | None = None
+    #: Bytes of vectors that are kept, to be given again for the same text. None by default.
+    cache_bytes: int | None = None
+    timeout: Timeouts | None = None
+    #: As those of :class:`ProviderConfig`.
+    proxy: str | None = field(default=None, repr=False)
+    ca_file: str | PathLike[str] | None = None
+    max_response_bytes: int | None = None
+    http_version: Literal["negotiated", "http1", "http2"] | None = None
+    streams_per_connection: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -1117,6 +1172,16 @@ class Breaker:
     cool_down: float | None = None
     #: Default 300.
     longest_cool_down: float | None = None
+    #: The share of that, 0 to 1, by which chance may shorten it. Default 0.1.
+    jitter: float | None = None
+    #: How soon the next probe may follow one that found nothing out. Default 1.
+    probe_interval: float | None = None
+    #: In what time a call loses half its weight in the failure rate. Default 60.
+    half_life: float | None = None
+    #: The weight of the newest call in the latency and in the tokens per second, 0 to 1. Default 0.3.
+    latency_weight: float | None = None
+    #: How many models with their keys are remembered. Default 1024.
+    capacity: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,6 +114,9 @@ fn open(case: &Case, mock: &Mock, data: &std::path::Path) -> syntra_core::Result
     for (organisation, policy) in &setup.organisation_policies {
         builder = builder.organisation_policy(organisation.as_str(), words::policy(policy)?);
     }
+    if let Some(zone) = &setup.time_zone {
+        builder = builder.time_zone(zone)?;
+    }
     for experiment in &setup.experiments {
         builder = builder.experiment(words::read(experiment)?);
     }

@@ -1,5 +1,6 @@
 //! The words of the cases as those of the API.
 
+use jiff::tz::TimeZone;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -131,6 +132,10 @@ pub(crate) fn recall(with: &Value) -> Result<RecallRequest> {
         request.limit = read(limit)?;
     }
     request.now = with.get("now").map(read).transpose()?;
+    if let Some(name) = with["time_zone"].as_str() {
+        let zone = TimeZone::get(name).map_err(|_| Error::invalid(format!("no time zone {name}")))?;
+        request = request.with_time_zone(zone);
+    }
     if let Some(strategies) = with.get("strategies") {
         request.strategies = read(strategies)?;
     }
