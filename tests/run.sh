@@ -97,7 +97,8 @@ run_node() {
   cd syntra-node || return
   # Not `npm ci`: it wants the lock to name the other platforms' binaries of the build tool too, which a lock made on one platform does not.
   # This takes the versions of the lock as well, and with --no-save leaves it as it is.
-  npm install --no-save --no-audit --no-fund --loglevel=error || { fail "Node: npm install"; cd "$root" || exit; return; }
+  # Without scripts: `prepare` would build a release of what is built for tests below; .ci/packages tries it.
+  npm install --ignore-scripts --no-save --no-audit --no-fund --loglevel=error || { fail "Node: npm install"; cd "$root" || exit; return; }
   npx --no-install napi build --platform --no-js --dts ../target/syntra-native.d.ts --output-dir . >"$out/napi.log" 2>&1 ||
     { tail -30 "$out/napi.log"; fail "Node: the binary does not build"; cd "$root" || exit; return; }
   npm run --silent build:ts && npm run --silent typecheck && npm run --silent lint || { fail "Node: the types or the lints do not check"; cd "$root" || exit; return; }
