@@ -10,7 +10,7 @@ type Names = BTreeSet<String>;
 
 /// What a public item is.
 #[derive(Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// Its public fields.
     Struct(BTreeSet<String>),
     /// Its variants, as JSON spells them.
@@ -23,8 +23,8 @@ pub enum Kind {
 
 /// A public item of the core.
 #[derive(Debug)]
-pub struct Item {
-    pub kind: Kind,
+pub(crate) struct Item {
+    pub(crate) kind: Kind,
     /// The types in its public fields, variants or signatures.
     mentions: Names,
 }
@@ -55,8 +55,8 @@ impl Function {
 
 /// The public items, functions and implementations of the core.
 #[derive(Debug, Default)]
-pub struct Core {
-    pub items: BTreeMap<String, Item>,
+pub(crate) struct Core {
+    pub(crate) items: BTreeMap<String, Item>,
     /// The public functions in `impl` blocks and traits, by type.
     functions: BTreeMap<String, BTreeMap<String, Function>>,
     /// Types by the traits of the core that they implement.
@@ -90,7 +90,7 @@ fn for_tests(attributes: &[syn::Attribute]) -> bool {
 }
 
 /// `RateLimit` as `rate_limit`.
-pub fn snake(name: &str) -> String {
+pub(crate) fn snake(name: &str) -> String {
     let mut out = String::new();
     for (at, letter) in name.chars().enumerate() {
         if letter.is_uppercase() && at > 0 {
@@ -117,7 +117,7 @@ fn files(folder: &Path, into: &mut Vec<PathBuf>) {
 
 impl Core {
     /// Reads all of `syntra-core/src`.
-    pub fn read() -> Self {
+    pub(crate) fn read() -> Self {
         let mut paths = Vec::new();
         files(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../syntra-core/src"), &mut paths);
         let mut core = Self::default();
@@ -201,19 +201,19 @@ impl Core {
     }
 
     /// The public functions of the type or trait `of`, in whatever file their `impl` blocks are, with their parameters.
-    pub fn functions(&self, of: &str) -> BTreeMap<String, Vec<String>> {
+    pub(crate) fn functions(&self, of: &str) -> BTreeMap<String, Vec<String>> {
         let found = self.functions.get(of).into_iter().flatten();
         found.map(|(name, function)| (name.clone(), function.parameters.clone())).collect()
     }
 
     /// The public types that implement the trait `name`.
-    pub fn implementors(&self, name: &str) -> BTreeSet<String> {
+    pub(crate) fn implementors(&self, name: &str) -> BTreeSet<String> {
         let all = self.implementors.get(name).into_iter().flatten();
         all.filter(|of| self.items.contains_key(*of)).cloned().collect()
     }
 
     /// Every public item that can be got to from the functions of the types `from`: by their signatures, by fields, by variants.
-    pub fn reachable(&self, from: &[&str]) -> BTreeSet<String> {
+    pub(crate) fn reachable(&self, from: &[&str]) -> BTreeSet<String> {
         let mut open: Vec<String> = Vec::new();
         for of in from {
             let functions = self.functions.get(*of).into_iter().flatten();
