@@ -20,7 +20,7 @@ pub use default_router::{DefaultRouter, RouterPreferences};
 pub use experiments::{Arm, ArmReport, Estimate, Experiment, ExperimentArm, ExperimentReport, GuardRails};
 pub(crate) use experiments::{Experiments, TurnResult};
 pub use health::{BreakerState, Closed, FleetHealth, HealthGuard, HealthOptions, KeyHealth};
-pub use intent::{IntentGuess, classify, intent_features, needs_of, predicted_output_tokens};
+pub use intent::{INTENT_INPUTS, IntentGuess, classify, intent_features, needs_of, predicted_output_tokens};
 pub use policy::{Policies, RoutingPolicy, RoutingStrategy};
 pub use price::{Price, Rates, Tier, TokenPrice};
 pub use types::{

@@ -4,7 +4,10 @@
 //! `gloss.txt` has a line for each concept: English words, then the words of the three languages that stand for it, with `|` between. Chinese and Japanese
 //! do not part their words: the longest entry counts wherever one begins. A word of Hindi is found by what it begins with, since endings vary.
 
+use super::super::stable_hash;
+use super::lexicon::Identity;
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 use std::sync::LazyLock;
 
 /// Bytes of English that are enough to know what a text is about.
@@ -81,6 +84,83 @@ fn hindi(word: &str) -> Option<&'static str> {
     });
     found.map(|(_, english)| *english)
 }
+
+/// What a word of Spanish, German, French or Portuguese means in English, by its hash.
+static LATIN: LazyLock<Table<&'static str>> = LazyLock::new(|| {
+    let mut all = Table::default();
+    for line in include_str!("gloss_latin.txt").lines() {
+        let Some((english, words)) = line.split_once('|') else { continue };
+        for word in words.split(' ') {
+            all.entry(stable_hash(word.as_bytes())).or_insert(english);
+        }
+    }
+    all
+});
+
+/// By the hash of a word.
+type Table<T> = HashMap<u64, T, BuildHasherDefault<Identity>>;
+
+/// Words of form that tell these languages from English, and those of English.
+const FOREIGN: &str = "el la los las del de que qué y en un una unos por para con cómo está mi se lo al es der die das und ist ein eine einen \
+    einem einer ich du nicht wie für mit zu zur zum den dem auf im von bei wer wo wann mir mein meine welche welcher le les des et est une je il \
+    dans pour avec sur au aux du ce cette quel quelle où qui pas mon ma ton qu à o os as um uma do da em no na não meu minha e com qual quais ao \
+    nos como me te su sus gibt hat sind was kann";
+const ENGLISH: &str = "the of and what how is are you my for with it this that do does can i to which who when where why not your has have from \
+    by be will at in about please write was were did";
+
+/// Whether a word is in either.
+static FORMS: LazyLock<Table<(bool, bool)>> = LazyLock::new(|| {
+    let mut all: Table<(bool, bool)> = Table::default();
+    let hash = |word: &str| stable_hash(word.as_bytes());
+    FOREIGN.split_whitespace().for_each(|word| all.entry(hash(word)).or_default().0 = true);
+    ENGLISH.split_whitespace().for_each(|word| all.entry(hash(word)).or_default().1 = true);
+    all
+});
+
+/// As [`english`], of a text in Latin letters; `None` where it seems to be English already, or nothing of it is known.
+pub(super) fn from_latin(text: &str) -> Option<String> {
+    let lower = text.to_lowercase();
+    let (mut foreign, mut english) = (0, 0);
+    for word in words_of(&lower) {
+        let (theirs, ours) = FORMS.get(&stable_hash(word.as_bytes())).copied().unwrap_or_default();
+        foreign += usize::from(theirs);
+        english += usize::from(ours);
+    }
+    if english > 0 && foreign <= english {
+        return None;
+    }
+    let known = words_of(&lower).filter(|word| meaning_of(word).is_some()).count();
+    // A few words without a form: two of them have to be known, or one where accents say that it is not English.
+    if known == 0 || foreign == 0 && known < 2 && text.is_ascii() {
+        return None;
+    }
+    let mut out = String::with_capacity(ENOUGH + 64);
+    for word in words_of(&lower) {
+        out.push_str(meaning_of(word).unwrap_or(word));
+        out.push(' ');
+        if out.len() >= ENOUGH {
+            break;
+        }
+    }
+    Some(out)
+}
+
+/// The words of a text in lower case; what is left out at an apostrophe (`l'euro`) is a word of its own.
+fn words_of(lower: &str) -> impl Iterator<Item = &str> {
+    lower.split(|c: char| !c.is_alphanumeric() && c != '-').filter(|word| !word.is_empty())
+}
+
+/// Of a word, or of what it begins with but for an ending of one or two letters.
+fn meaning_of(word: &str) -> Option<&'static str> {
+    let known = |word: &str| LATIN.get(&stable_hash(word.as_bytes())).copied();
+    known(word).or_else(|| {
+        let ends = word.char_indices().rev().take(2).map(|(at, _)| at);
+        ends.filter(|at| *at >= STEM_LATIN).find_map(|at| known(word.get(..at)?))
+    })
+}
+
+/// Bytes that such a beginning has at least.
+const STEM_LATIN: usize = 5;
 
 #[cfg(test)]
 mod tests {

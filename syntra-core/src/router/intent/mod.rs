@@ -83,20 +83,20 @@ fn follow(guess: IntentGuess, f: &Features, before: &IntentGuess) -> IntentGuess
 }
 
 /// The likeliest of `scores`, and a soft maximum as confidence.
-fn likeliest(scores: &[f32; 8], temperature: f32) -> ((Intent, f32), f32) {
+fn likeliest(scores: &[f32; 8]) -> ((Intent, f32), f32) {
     let top = Intent::ALL.iter().zip(scores).fold((Intent::QaRetrieval, f32::MIN), |best, (intent, score)| {
         if *score > best.1 { (*intent, *score) } else { best }
     });
-    let mass: f32 = scores.iter().map(|s| ((s - top.1) / temperature).exp()).sum();
+    let mass: f32 = scores.iter().map(|s| ((s - top.1) / TEMPERATURE).exp()).sum();
     (top, 1.0 / mass)
 }
 
 fn guess(f: &Features, text: &str, has_image: bool) -> IntentGuess {
     let mut scores = scores(f, has_image);
-    let (mut top, mut confidence) = likeliest(&scores, TEMPERATURE);
-    if !has_image && confidence < SURE && meaning::add(text, &mut scores) {
-        (top, confidence) = likeliest(&scores, MEANING_TEMPERATURE);
+    if !has_image {
+        meaning::add(f, text, &mut scores);
     }
+    let (top, confidence) = likeliest(&scores);
     let mut also: Vec<(Intent, f32)> = Intent::ALL
         .iter()
         .zip(scores)
@@ -117,11 +117,8 @@ fn guess(f: &Features, text: &str, has_image: bool) -> IntentGuess {
     IntentGuess { intent: top.0, confidence, also: also.into_iter().map(|(i, _)| i).collect() }
 }
 
-/// Set so that confidence and accuracy agree on rows that nothing was fitted to: for structure alone, and with meaning.
-const TEMPERATURE: f32 = 0.9;
-const MEANING_TEMPERATURE: f32 = 1.25;
-/// From this confidence on structure is not doubted.
-const SURE: f32 = 0.97;
+/// Set so that confidence and accuracy agree on rows that nothing was fitted to.
+const TEMPERATURE: f32 = 1.25;
 const ALSO_AT_LEAST: f32 = 1.5;
 const ALSO_WITHIN: f32 = 1.2;
 
@@ -263,15 +260,16 @@ fn scores(f: &Features, has_image: bool) -> [f32; 8] {
 }
 
 /// What the model of intents is learned from (`eval intents FILE --learn OUT`): the scores of structure and words by place in [`Intent::ALL`], as
-/// logits, and the embedding that its weights are for, with a 1 for the bias; `None` for a text of which the embedding says nothing.
-pub fn intent_features(text: &str) -> ([f32; 8], Option<Vec<f32>>) {
-    let offset = scores(&scan(text), false).map(|score| score / MEANING_TEMPERATURE);
-    let point = meaning::embedding(text).map(|point| {
-        let stretched = point.iter().map(|x| x * meaning::STRETCH);
-        stretched.chain(std::iter::once(1.0)).collect()
-    });
-    (offset, point)
+/// logits, and the inputs of the model that are not 0, by place.
+pub fn intent_features(text: &str) -> ([f32; 8], Vec<(usize, f32)>) {
+    let features = scan(text);
+    let mut inputs = Vec::new();
+    meaning::inputs(&features, text, |place, x| inputs.push((place, x)));
+    (scores(&features, false).map(|score| score / TEMPERATURE), inputs)
 }
+
+/// How many inputs of the model there are of each kind: the embedding with a bias, structure and words by class, and words in buckets.
+pub const INTENT_INPUTS: [usize; 3] = meaning::PARTS;
 
 /// What `request` requires of a model, beside its window.
 ///

@@ -36,7 +36,35 @@ pub(super) struct Features {
     /// Times of day: 7:00.
     pub(super) times: usize,
     pub(super) percents: usize,
+    lines: usize,
+    quotes: usize,
+    /// A colon near the beginning: what follows it is material.
+    colon: bool,
+    /// `___` to be filled in.
+    gaps: usize,
+    /// `A)`, `(b)`: one of these is to be chosen.
+    options: usize,
+    buckets: Buckets,
 }
+
+/// Which of [`BUCKETS`] each of the first words falls into.
+#[derive(Clone, Debug)]
+struct Buckets([u16; BUCKETED], usize);
+
+impl Default for Buckets {
+    fn default() -> Self {
+        Self([0; BUCKETED], 0)
+    }
+}
+
+/// Buckets that words are hashed into, and how many words of a text are.
+pub(super) const BUCKETS: usize = 2048;
+const BUCKETED: usize = 64;
+/// Numbers that say a text's structure to the model that is learned: three for each class, and [`Features::marks`].
+pub(super) const NUMBERS: usize = 3 * CLASSES + MARKS;
+const MARKS: usize = 36;
+/// Buckets are weighed by this, so that their weights are of the size of the others.
+const BUCKET_WEIGHT: f32 = 3.0;
 
 impl Features {
     /// How often words of `class` occur.
@@ -52,6 +80,73 @@ impl Features {
     /// Whether it occurs at all.
     pub(super) fn has(&self, class: Class) -> bool {
         self.count(class) > 0
+    }
+
+    /// Calls `each` with the place and the value of each number that is not 0: [`NUMBERS`] of structure, then a bucket for each of the first words.
+    pub(super) fn numbers(&self, mut each: impl FnMut(usize, f32)) {
+        for (class, &count) in self.classes.iter().enumerate() {
+            if count > 0 {
+                each(3 * class, 1.0);
+            }
+            if count > 1 {
+                each(3 * class + 1, f32::from(count.min(4) - 1));
+            }
+            if self.lead & (1 << class) != 0 {
+                each(3 * class + 2, 1.0);
+            }
+        }
+        for (mark, value) in self.marks().into_iter().enumerate() {
+            if value > 0 {
+                each(3 * CLASSES + mark, f32::from(value));
+            }
+        }
+        let words = self.buckets.0.get(..self.buckets.1).unwrap_or_default();
+        let weight = BUCKET_WEIGHT / (words.len().max(1) as f32).sqrt();
+        words.iter().for_each(|bucket| each(NUMBERS + usize::from(*bucket), weight));
+    }
+
+    /// Length, form and marks, as small numbers.
+    fn marks(&self) -> [u8; MARKS] {
+        let up_to = |n: usize, most: usize| n.min(most) as u8;
+        let is = u8::from;
+        [
+            is(self.length <= 2),
+            is(self.length <= 4),
+            is(self.length <= 8),
+            is(self.length <= 14),
+            is(self.length > 25),
+            is(self.length > 60),
+            is(self.length > 80),
+            is(self.length > 200),
+            is(self.sentences >= 2),
+            up_to(self.sentences, 5),
+            is(self.ends_with_question),
+            is(self.exclaims),
+            up_to(self.questions, 3),
+            is(self.numbers > 0),
+            up_to(self.numbers, 5),
+            up_to(self.fences, 2),
+            is(self.code_marks > 0),
+            up_to(self.code_marks, 5),
+            up_to(self.identifiers, 3),
+            up_to(self.errors, 2),
+            up_to(self.file_names, 2),
+            up_to(self.latex, 3),
+            is(self.operators > 0),
+            up_to(self.operators, 4),
+            is(self.prices > 0),
+            is(self.urls > 0),
+            is(self.recent_year),
+            is(self.times > 0),
+            is(self.percents > 0),
+            is(self.lines > 0),
+            up_to(self.lines, 4),
+            is(self.quotes > 0),
+            is(self.colon),
+            is(self.gaps > 0),
+            is(self.options >= 2),
+            is(self.length <= 8 && !self.ends_with_question),
+        ]
     }
 
     /// Whether the text begins with `class`, politeness aside.
@@ -179,6 +274,10 @@ fn scan_words(text: &str, is_head: bool, f: &mut Features) {
             *last = hash;
         }
         seen += 1;
+        if let (true, Some(bucket)) = (is_head, f.buckets.0.get_mut(f.buckets.1)) {
+            *bucket = (finish(hash) % BUCKETS as u64) as u16;
+            f.buckets.1 += 1;
+        }
         let mut polite = false;
         let mut phrase = FNV;
         for (back, word) in recent.iter().rev().take(seen).enumerate() {
@@ -316,7 +415,16 @@ fn scan_marks(text: &str, f: &mut Features) {
             b'#' if text.get(i..).is_some_and(|t| t.starts_with("#include") || t.starts_with("#!/")) => {
                 f.code_marks += 3
             }
+            b':' if i < 90 && matches!(at(i + 1), b' ' | b'\n') => f.colon = true,
+            b'"' => f.quotes += 1,
+            b'_' if at(i + 1) == b'_' && at(i + 2) == b'_' => f.gaps += 1,
+            b')' if at(i.wrapping_sub(1)).is_ascii_alphabetic()
+                && matches!(at(i.wrapping_sub(2)), b' ' | b'(' | b'\n') =>
+            {
+                f.options += 1
+            }
             b'\n' => {
+                f.lines += 1;
                 let line = text.get(i + 1..).unwrap_or_default().trim_start();
                 if CODE_LINES.iter().any(|start| line.starts_with(start)) {
                     f.code_marks += 2;

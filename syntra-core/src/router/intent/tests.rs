@@ -73,6 +73,46 @@ fn other_languages() {
 }
 
 #[test]
+fn what_changes_with_time_is_looked_up_without_being_called_fresh() {
+    use Intent::*;
+    for (text, is) in [
+        ("humidity in mumbai", WebSearch),
+        ("is the northern line running", WebSearch),
+        ("what movies are on at the odeon", WebSearch),
+        ("euro to dollar", WebSearch),
+        ("where's the nearest atm", WebSearch),
+        ("who won the last match", WebSearch),
+        ("is the post office open on saturday", WebSearch),
+        // What does not change is knowledge, though its words are those of the weather and of the stock market.
+        ("what does humidity mean", QaRetrieval),
+        ("what is a stock split", QaRetrieval),
+        ("what causes hail", QaRetrieval),
+    ] {
+        assert_eq!(intent(text), is, "{text}");
+    }
+}
+
+#[test]
+fn few_words_and_long_material() {
+    use Intent::*;
+    for (text, is) in [
+        ("247+389", ReasoningMath),
+        ("cordless drill set", Shopping),
+        ("blackout curtains 84 inch grey", Shopping),
+        ("how to exit vim", CodingHelp),
+        ("wie sortiere ich ein array absteigend", CodingHelp),
+        ("welche kaffeemaschine ist gut und nicht zu teuer", Shopping),
+        (
+            "Passage: In 1903 the company had 12 ships, in 1914 it had 47. Nineteen were lost in the war.\n\nQuestion: How \
+             were the ships lost?",
+            QaRetrieval,
+        ),
+    ] {
+        assert_eq!(intent(text), is, "{text}");
+    }
+}
+
+#[test]
 fn words_match_whole() {
     // The keyword routers of old saw "go" in "good", "now" in "know" and "hi" in "this".
     assert_ne!(intent("Do you know who wrote Faust?"), Intent::WebSearch);
