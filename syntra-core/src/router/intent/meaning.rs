@@ -128,7 +128,7 @@ mod tests {
             ("quel aspirateur acheter", "which vacuum cleaner to buy"),
             ("traduza esta frase", "translate this sentence"),
         ] {
-            assert!(like(theirs, ours) > 0.7, "{theirs}: {}", like(theirs, ours));
+            assert!(like(theirs, ours) > 0.6, "{theirs}: {}", like(theirs, ours));
         }
         for english in ["what was the war about", "the fin of a shark", "chat with me", "pain in my hand"] {
             assert!(gloss::from_latin(english).is_none(), "{english}");

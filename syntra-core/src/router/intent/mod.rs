@@ -1,4 +1,4 @@
-//! What is asked for: structure first, then words by class, weighed linearly, then what the meaning says where these leave it open. No model
+//! What is asked for: structure first, then words by class, weighed by hand, then what was learned of these and of the meaning. No model
 //! call, no I/O, microseconds.
 
 mod gloss;
