@@ -105,7 +105,6 @@ mod tests {
         }
         assert!(embedding("café au lait").is_some());
         assert!(embedding(&"Überlänge ".repeat(10_000)).is_some());
-        let mut scores = [0.0; INTENTS];
         let text = "the plot of a novel";
         let mut scores = [0f32; INTENTS];
         add(&super::super::scan::scan(text), text, &mut scores);
