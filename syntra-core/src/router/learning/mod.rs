@@ -1,11 +1,13 @@
 //! Learning from outcomes: how good each model is on questions of this kind, and what it really costs.
 //!
 //! Outcomes are added up, not kept: by model, by model and intent, and by model and topic (at most 512 topics an organisation, each the mean
-//! of questions that are alike). No text is stored. What is expected of a model is the mean over the topics near the question, shrunk
-//! towards its mean for the intent, shrunk towards its mean, shrunk towards the prior; so a dozen outcomes move the choice a little and
-//! a thousand decide it. `docs/routing.md` has the formula and the figures.
+//! of questions that are alike), and by model and question for the questions asked lately, of which a hash is known. No text is stored. What
+//! is expected of a model is its mean on this very question, shrunk towards the mean over the topics near it, shrunk towards its mean for
+//! the intent, shrunk towards its mean, shrunk towards the prior; so a dozen outcomes move the choice a little and a thousand decide it.
+//! `docs/routing.md` has the formula and the figures.
 
 mod features;
+mod repeats;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -49,11 +51,11 @@ pub(super) struct Scored<'a> {
 impl Learner {
     /// Learns from one outcome.
     pub(super) fn learn(&self, scored: &Scored<'_>) {
-        let point = features::point(scored.question);
+        let (key, point) = (repeats::key(scored.question), features::point(scored.question));
         let (cost, expected) = scored.cost.filter(|(_, expected)| *expected > 0.0).unwrap_or_default();
         let sum = Sum { n: 1.0, score: scored.score, cost: cost as f32, expected: expected as f32 };
         self.change(scored.organisation, |outcomes| {
-            outcomes.learn(point.as_ref(), scored.intent, scored.target, scored.prior, &sum);
+            outcomes.learn((key, point.as_ref()), scored.intent, scored.target, scored.prior, &sum);
         });
     }
 
@@ -80,7 +82,8 @@ impl Learner {
         let view = all.get(&query.organisation).filter(|kept| !kept.outcomes.targets.is_empty()).map(|kept| {
             // The question is only looked at where there is something to compare it with.
             let point = if kept.outcomes.topics.is_empty() { None } else { features::point(&query.text) };
-            kept.outcomes.view(point.as_ref(), query.intent)
+            let key = point.as_ref().map(|_| repeats::key(&query.text));
+            kept.outcomes.view(key, point.as_ref(), query.intent)
         });
         read(view.as_ref())
     }

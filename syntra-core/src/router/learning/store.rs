@@ -1,6 +1,7 @@
 //! What was learned, as JSON and back.
 
 use super::features::{DIMENSIONS, Point};
+use super::repeats::{GENERATION, Key, SUMS, Seen};
 use super::topics::{MODELS, Outcomes, Signs, Sum, TOPICS, Topic, is_centre};
 use crate::error::{Error, Result};
 use crate::router::{Intent, Target};
@@ -18,6 +19,8 @@ struct Stored {
     surprise: (f32, f32),
     models: Vec<StoredModel>,
     topics: Vec<StoredTopic>,
+    #[serde(default)]
+    repeats: Vec<(Key, Vec<Seen>)>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -54,6 +57,7 @@ pub(super) fn write(outcomes: &Outcomes) -> Option<serde_json::Value> {
         surprise: outcomes.surprise,
         models: models.collect(),
         topics: topics.collect(),
+        repeats: outcomes.repeats.all().map(|(key, seen)| (key, seen.clone())).collect(),
     };
     serde_json::to_value(stored).ok()
 }
@@ -64,8 +68,8 @@ pub(super) fn read(learned: &serde_json::Value) -> Result<Outcomes> {
     if stored.version != VERSION {
         return Err(bad(&format!("format {}, this library reads {VERSION}", stored.version)));
     }
-    if stored.models.len() > MODELS || stored.topics.len() > TOPICS {
-        return Err(bad(&format!("more than {MODELS} models or {TOPICS} topics")));
+    if stored.models.len() > MODELS || stored.topics.len() > TOPICS || stored.repeats.len() > 2 * GENERATION {
+        return Err(bad(&format!("more than {MODELS} models, {TOPICS} topics or {} questions", 2 * GENERATION)));
     }
     let (sum, of) = stored.surprise;
     if !(sum.is_finite() && (0.0..1e9).contains(&of) && sum.abs() <= of + 1.0) {
@@ -104,6 +108,16 @@ pub(super) fn read(learned: &serde_json::Value) -> Result<Outcomes> {
         }
         let StoredTopic { questions, last, sums, .. } = topic;
         outcomes.keep(Topic { centre, questions, last, sums });
+    }
+    if stored.repeats.iter().map(|(_, seen)| seen.len()).sum::<usize>() > 2 * (SUMS + MODELS) {
+        return Err(bad("too many sums of single questions"));
+    }
+    for (key, seen) in stored.repeats {
+        let known = |seen: &Seen| usize::from(seen.place) < outcomes.targets.len();
+        if seen.len() > MODELS || !seen.iter().all(|seen| known(seen) && seen.is_sound()) {
+            return Err(bad("what is known of a question cannot be"));
+        }
+        outcomes.repeats.keep(key, seen);
     }
     Ok(outcomes)
 }

@@ -107,6 +107,32 @@ fn questions_that_are_alike_go_to_the_model_that_does_them_well() {
 }
 
 #[test]
+fn the_same_question_again_goes_to_the_model_that_did_it_well() {
+    let (router, fleet) = router(&[("a", 0.6), ("b", 0.6)]);
+    // On such questions `a` is the better, on one of them alone it fails.
+    for n in 0..20 {
+        tell(&router, "a", &format!("What is {n} + {} * 3?", n + 2), Intent::ReasoningMath, 0.8);
+        tell(&router, "b", &format!("What is {n} + {} * 3?", n + 2), Intent::ReasoningMath, 0.5);
+    }
+    let odd = "What is 77 + 79 * 3?";
+    for _ in 0..3 {
+        tell(&router, "a", odd, Intent::ReasoningMath, 0.0);
+        tell(&router, "b", odd, Intent::ReasoningMath, 1.0);
+    }
+    assert_eq!(first(&router, &fleet, &asked(odd, Intent::ReasoningMath)), "b");
+    assert_eq!(first(&router, &fleet, &asked("What is 78 + 80 * 3?", Intent::ReasoningMath)), "a");
+    // A question without words is none that is asked again.
+    tell(&router, "b", " ", Intent::Vision, 1.0);
+    let learned = router.export_learned("acme").unwrap();
+    assert_eq!(learned["repeats"].as_array().unwrap().len(), 21);
+    // What was exported before single questions were known can be imported.
+    let mut before = learned;
+    before.as_object_mut().unwrap().remove("repeats");
+    router.import_learned("acme", &before).unwrap();
+    assert_eq!(first(&router, &fleet, &asked(odd, Intent::ReasoningMath)), "a");
+}
+
+#[test]
 fn costs_are_learned() {
     let (router, fleet) = router(&[("terse", 0.6), ("wordy", 0.6)]);
     let query = asked("Explain the tides", Intent::QaRetrieval);
@@ -227,6 +253,8 @@ fn what_was_learned_travels_as_json_and_can_be_forgotten() {
         ("/topics/0/sums/0/0", 77.into()),
         ("/topics/0/questions", (-1).into()),
         ("/models/0/by_intent/0/1/score", (-5).into()),
+        ("/repeats/0/1/0/place", 77.into()),
+        ("/repeats/0/1/0/score", 5.into()),
         ("/models", serde_json::Value::Null),
     ] {
         let mut damaged = learned.clone();

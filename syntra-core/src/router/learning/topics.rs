@@ -1,6 +1,7 @@
 //! What one organisation's outcomes say: small sums by topic, by intent and by model.
 
 use super::features::{DIMENSIONS, Point, UNIT, cosine, nearest, quantised};
+use super::repeats::{Key, Repeats, Seen};
 use crate::router::{Intent, QuickHash, Sign, Target};
 use crate::search::scan_i8;
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ pub(super) const TOPICS: usize = 512;
 /// Models of an organisation that are learned of; the outcomes of further ones are not kept.
 pub(super) const MODELS: usize = 256;
 /// A question this like a topic belongs to it.
-const SAME_TOPIC: f32 = 0.75;
+const SAME_TOPIC: f32 = 0.7;
 /// A question less like any topic than this deserves one of its own even when another must go for it.
 const NEW_TOPIC: f32 = 0.4;
 /// How fast the weight of a topic falls with its distance beyond that of the nearest.
@@ -174,6 +175,8 @@ pub(super) struct Outcomes {
     pub topics: Vec<Topic>,
     /// The topics' centres, rounded, one after another.
     pub codes: Codes,
+    /// Single questions, for when they are asked again.
+    pub repeats: Repeats,
     /// By how much the scores differ from what was expected before any: the sum, and of how many.
     pub surprise: (f32, f32),
     /// Outcomes so far.
@@ -199,7 +202,14 @@ impl Outcomes {
     }
 
     /// Learns that `target`, of which `prior` was expected, did so on the question at `point`.
-    pub(super) fn learn(&mut self, point: Option<&Point>, intent: Intent, target: &Target, prior: f32, outcome: &Sum) {
+    pub(super) fn learn(
+        &mut self,
+        (key, point): (Key, Option<&Point>),
+        intent: Intent,
+        target: &Target,
+        prior: f32,
+        outcome: &Sum,
+    ) {
         let Some(place) = self.place(target) else { return };
         self.count += 1;
         if self.surprise.1 >= FULL_INTENT {
@@ -209,7 +219,9 @@ impl Outcomes {
         if let Some(sum) = self.by_intent.get_mut(usize::from(place)).and_then(|s| s.get_mut(place_of(intent))) {
             sum.learn(outcome, FULL_INTENT);
         }
-        let Some(topic) = point.and_then(|point| self.topic(point)) else { return };
+        let Some(point) = point else { return };
+        self.repeats.learn(key, place, outcome.score);
+        let Some(topic) = self.topic(point) else { return };
         match topic.sums.iter_mut().find(|(p, _)| *p == place) {
             Some((_, sum)) => sum.learn(outcome, FULL_TOPIC),
             None => topic.sums.push((place, *outcome)),
@@ -267,7 +279,7 @@ impl Outcomes {
     }
 
     /// What this says of a question of `intent` at `point`.
-    pub(super) fn view(&self, point: Option<&Point>, intent: Intent) -> View<'_> {
+    pub(super) fn view(&self, key: Option<Key>, point: Option<&Point>, intent: Intent) -> View<'_> {
         let mut near = vec![Sum::default(); self.targets.len()];
         if let Some(point) = point {
             let likeness = self.codes.cosines(point);
@@ -288,7 +300,8 @@ impl Outcomes {
         let of_intent = self.by_intent.iter().filter_map(|s| s.get(intent)).map(|s| s.n).sum();
         let sum = |sum: Signs, s: &Signs| Signs { answers: sum.answers + s.answers, bad: sum.bad + s.bad };
         let usual = self.signs.iter().fold(Signs::default(), sum).rate(0.05, SIGN_WEIGHT);
-        View { outcomes: self, near, intent, of_intent, usual }
+        let same = key.map_or(&[][..], |key| self.repeats.of(key));
+        View { outcomes: self, near, same, intent, of_intent, usual }
     }
 }
 
@@ -297,6 +310,8 @@ pub(in crate::router) struct View<'a> {
     outcomes: &'a Outcomes,
     /// By place of the model: outcomes of questions like this one.
     near: Vec<Sum>,
+    /// What the models made of this very question.
+    same: &'a [Seen],
     intent: usize,
     of_intent: f32,
     /// The share of all answers without a score that were no good.
@@ -341,7 +356,9 @@ impl View<'_> {
         let own = place.and_then(|p| self.outcomes.signs.get(p)).copied().unwrap_or_default();
         let signs = SIGN_WORTH * (self.usual - own.rate(self.usual, SIGN_WEIGHT));
         let signs = signs.clamp(-SIGN_MOST, SIGN_MOST);
-        let quality = (near.mean(usual, INTENT_WEIGHT) + signs).clamp(0.0, 1.0);
+        let like = near.mean(usual, INTENT_WEIGHT);
+        let same = self.same.iter().find(|seen| place == Some(usize::from(seen.place)));
+        let quality = (same.map_or(like, |seen| seen.mean(like)) + signs).clamp(0.0, 1.0);
         // The same for money, as a factor on the price: one call as expected beside the model's own, and two of those beside the near.
         let cost_factor = usd.filter(|usd| *usd > 0.0).map_or(1.0, |usd| {
             let (cost, expected) = (f64::from(all.cost), f64::from(all.expected));
