@@ -252,7 +252,7 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
         builder = builder.data_dir(dir);
     }
     if config.from_env {
-        builder = builder.from_env_over(Some(&client))?;
+        builder = builder.with_env_over(Some(&client))?;
     }
     let mut paced = Vec::new();
     for words in config.providers {

@@ -183,11 +183,11 @@ impl SyntraBuilder {
     /// # Errors
     /// [`ErrorKind::Config`] naming the variable whose value cannot be used.
     pub fn from_env(self) -> Result<Self> {
-        self.from_env_over(None)
+        self.with_env_over(None)
     }
 
     /// As [`SyntraBuilder::from_env`], over `client` instead of the process's pool.
-    pub(crate) fn from_env_over(mut self, client: Option<&HttpClient>) -> Result<Self> {
+    pub(crate) fn with_env_over(mut self, client: Option<&HttpClient>) -> Result<Self> {
         for provider in provider::from_env(env)? {
             self.add_provider(Arc::new(over(provider, client)));
         }
