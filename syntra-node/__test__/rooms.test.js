@@ -91,6 +91,17 @@ test('an older ranker by name', async (t) => {
   await assert.rejects(open(t, { ranker: 'modern' }), { kind: 'config', message: /classic_fixed/ })
 })
 
+test('weights for the default ranker', async (t) => {
+  const kinds = ['people', 'assistant', 'documents', 'statements', 'code']
+  const ranker = Object.fromEntries(kinds.map((kind) => [kind, { keyword: 0, windowKeyword: 0, vector: 1 }]))
+  const syntra = await open(t, { ranker })
+  await syntra.remember(me, ['one fish', 'two fish', 'a red boat'])
+  const { parts } = (await syntra.recall(me, 'two fish')).items[0]
+  assert.ok(!parts.keyword && parts.vector > 0, JSON.stringify(parts))
+  await assert.rejects(open(t, { ranker: { poeple: {} } }), { kind: 'config', message: /people/ })
+  await assert.rejects(open(t, { ranker: { people: { lenght: 1 } } }), { kind: 'config', message: /length/ })
+})
+
 test('a reranker reads the best again, and where it fails the ranking stays', async (t) => {
   const reranker = {
     name: 'likes dogs',

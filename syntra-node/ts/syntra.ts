@@ -46,6 +46,12 @@ function policyWords({ maxCostUsd, ...policy }: RoutingPolicy): { [key: string]:
   return words
 }
 
+/** Whether it is weights for the default ranker, by kind, and no ranker. */
+const isWeights = (room: string, given: object): boolean => {
+  const kinds = Object.values(given) as unknown[]
+  return room === 'ranker' && kinds.length > 0 && kinds.every((kind) => typeof kind === 'object')
+}
+
 function isServer(provider: ProviderConfig | Provider): provider is ProviderConfig {
   return !('complete' in provider) && !('stream' in provider)
 }
@@ -107,7 +113,7 @@ export class Syntra {
     if (catalogue !== undefined) config.catalogue = catalogue
     for (const room of ROOM_NAMES) {
       const given = (options as { [room: string]: object | string | undefined })[room]
-      if (given !== undefined) config[snake(room)] = typeof given === 'string' ? given : host.addRoom(room, given)
+      if (given !== undefined) config[snake(room)] = typeof given === 'string' || isWeights(room, given) ? toEngine(given) : host.addRoom(room, given)
     }
     try {
       return new Syntra(await native().open(JSON.stringify(config), host.dispatch), host)

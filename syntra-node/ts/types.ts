@@ -760,8 +760,11 @@ export interface SyntraOptions {
   embedder?: EmbedderConfig | Embedder
   /** A router of your own, which is asked for each question. */
   router?: Router
-  /** A ranker of recalled memories of your own, or an older one by name: `classic` weighs by the kind of question, `classic_fixed` does not. */
-  ranker?: Ranker | 'classic' | 'classic_fixed'
+  /**
+   * A ranker of recalled memories of your own; or weights for the default one, `{ people: { length: 0 } }`, whose kinds and signals are those of
+   * `docs/ranking.md`; or an older one by name: `classic` weighs by the kind of question, `classic_fixed` does not.
+   */
+  ranker?: Ranker | { [kind: string]: { [signal: string]: number } } | 'classic' | 'classic_fixed'
   /** Reads the best of what was recalled again, together with the question. */
   reranker?: Reranker
   /** Functions that models may call in every turn and that run here. */

@@ -168,6 +168,17 @@ def test_an_older_ranker_by_name() -> None:
         Syntra(ranker="modern")  # type: ignore[arg-type]
 
 
+def test_weights_for_the_default_ranker() -> None:
+    kinds = ["people", "assistant", "documents", "statements", "code"]
+    with Syntra(ranker={kind: {"keyword": 0.0, "vector": 1.0} for kind in kinds}) as client:
+        client.remember(ME, ["one fish", "two fish", "a red boat"])
+        parts = client.recall(ME, "two fish").items[0].parts
+        assert not parts.get("keyword") and parts["vector"] > 0
+    for wrong, name in (({"poeple": {}}, "people"), ({"people": {"lenght": 1.0}}, "length")):
+        with pytest.raises(syntra.ConfigError, match=name):
+            Syntra(ranker=wrong)
+
+
 # --- reranker ---------------------------------------------------------------------------------------------------------
 
 

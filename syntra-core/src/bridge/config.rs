@@ -12,7 +12,7 @@ use crate::context::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::exec::{HedgePolicy, Recovery, RetryPolicy};
 use crate::router::{Catalogue, Experiment, RouterPreferences, RoutingPolicy};
-use crate::search::ClassicRanker;
+use crate::search::{ClassicRanker, DefaultRanker, DefaultWeights, SignalWeights};
 use crate::syntra::SyntraBuilder;
 use crate::transport::HttpClient;
 use serde::de::{DeserializeOwned, Error as _};
@@ -42,7 +42,7 @@ struct Config {
     providers: Vec<LentOr<HostedProvider, ServerWords>>,
     embedder: Option<LentOr<HostedEmbedder, EmbedServerWords>>,
     router: Option<RouterWords>,
-    ranker: Option<LentOr<RankerWords, NamedRanker>>,
+    ranker: Option<LentOr<RankerWords, RankerOfTheHouse>>,
     reranker: Option<RerankerWords>,
     /// Functions that models may call and that the host runs.
     tools: Vec<ToolWords>,
@@ -153,6 +153,34 @@ struct RankerWords {
     name: String,
     #[serde(default)]
     wants_topics: bool,
+}
+
+/// One of the house beside the default one, or that one with other weights.
+enum RankerOfTheHouse {
+    Named(NamedRanker),
+    Weighed(DefaultRanker),
+}
+
+impl<'de> Deserialize<'de> for RankerOfTheHouse {
+    /// By hand, for the same reason as [`LentOr`].
+    fn deserialize<De: Deserializer<'de>>(deserializer: De) -> std::result::Result<Self, De::Error> {
+        let words = Value::deserialize(deserializer)?;
+        if !words.is_object() {
+            return serde_json::from_value(words).map(Self::Named).map_err(De::Error::custom);
+        }
+        let given: BTreeMap<String, BTreeMap<String, f32>> =
+            serde_json::from_value(words).map_err(De::Error::custom)?;
+        let mut weights = DefaultWeights::default();
+        for (kind, of_kind) in &given {
+            let no_kind = || format!("no weights for {kind:?}: name {}", DefaultWeights::NAMES.join(", "));
+            let held = weights.get_mut(kind).ok_or_else(|| De::Error::custom(no_kind()))?;
+            for (signal, weight) in of_kind {
+                let no_signal = || format!("no weight {signal:?}: name {}", SignalWeights::NAMES.join(", "));
+                *held.get_mut(signal).ok_or_else(|| De::Error::custom(no_signal()))? = *weight;
+            }
+        }
+        Ok(Self::Weighed(DefaultRanker::with_weights(weights)))
+    }
 }
 
 /// A ranker of the house beside the default one.
@@ -283,11 +311,12 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
         Some(LentOr::Lent(words)) => {
             builder = builder.ranker(Arc::new(HostRanker::new(words.host, words.name, lender()?, words.wants_topics)));
         }
-        Some(LentOr::Described(name)) => {
-            builder = builder.ranker(Arc::new(match *name {
-                NamedRanker::Classic => ClassicRanker::adaptive(),
-                NamedRanker::ClassicFixed => ClassicRanker::fixed(),
-            }));
+        Some(LentOr::Described(ranker)) => {
+            builder = builder.ranker(match *ranker {
+                RankerOfTheHouse::Named(NamedRanker::Classic) => Arc::new(ClassicRanker::adaptive()),
+                RankerOfTheHouse::Named(NamedRanker::ClassicFixed) => Arc::new(ClassicRanker::fixed()),
+                RankerOfTheHouse::Weighed(ranker) => Arc::new(ranker),
+            });
         }
         None => {}
     }

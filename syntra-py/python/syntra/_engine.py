@@ -103,7 +103,7 @@ async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[.
 
 def _described(name: str, value: Any) -> bool:
     """Whether it is a description of something, and no object of the caller's."""
-    return isinstance(value, EmbedderConfig) or (name == "ranker" and isinstance(value, str))
+    return isinstance(value, EmbedderConfig) or (name == "ranker" and isinstance(value, (str, Mapping)))
 
 
 def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], dispatcher: Dispatcher, from_env: bool) -> str:

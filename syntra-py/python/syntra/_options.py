@@ -61,8 +61,9 @@ class Settings(TypedDict, total=False):
     embedder: Embedder | EmbedderConfig | None
     #: A router of your own, which is asked for each question.
     router: Router | None
-    #: A ranker of recalled memories of your own, or an older one by name: ``"classic"`` weighs by the kind of question, ``"classic_fixed"`` does not.
-    ranker: Ranker | Literal["classic", "classic_fixed"] | None
+    #: A ranker of recalled memories of your own; or weights for the default one, ``{"people": {"length": 0.0}}``, whose kinds and signals are those
+    #: of ``docs/ranking.md``; or an older one by name: ``"classic"`` weighs by the kind of question, ``"classic_fixed"`` does not.
+    ranker: Ranker | Mapping[str, Mapping[str, float]] | Literal["classic", "classic_fixed"] | None
     #: Reads the best of what was recalled again, together with the question.
     reranker: Reranker | None
     #: Functions that models may call in every turn and that run here, see :class:`FunctionTool`: the model reads what they return and

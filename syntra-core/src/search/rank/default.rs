@@ -152,6 +152,23 @@ pub struct DefaultWeights {
     pub code: SignalWeights,
 }
 
+impl DefaultWeights {
+    /// The names of the kinds, in order.
+    pub const NAMES: [&'static str; 5] = ["people", "assistant", "documents", "statements", "code"];
+
+    /// The weights where what is searched is of the kind `name`, to be changed; `None` if there is none of that name.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut SignalWeights> {
+        Some(match name {
+            "people" => &mut self.people,
+            "assistant" => &mut self.assistant,
+            "documents" => &mut self.documents,
+            "statements" => &mut self.statements,
+            "code" => &mut self.code,
+            _ => return None,
+        })
+    }
+}
+
 impl Default for DefaultWeights {
     fn default() -> Self {
         Self {
