@@ -158,7 +158,7 @@ struct RankerWords {
 /// One of the house beside the default one, or that one with other weights.
 enum RankerOfTheHouse {
     Named(NamedRanker),
-    Weighed(DefaultRanker),
+    Weighed(Box<DefaultRanker>),
 }
 
 impl<'de> Deserialize<'de> for RankerOfTheHouse {
@@ -179,7 +179,7 @@ impl<'de> Deserialize<'de> for RankerOfTheHouse {
                 *held.get_mut(signal).ok_or_else(|| De::Error::custom(no_signal()))? = *weight;
             }
         }
-        Ok(Self::Weighed(DefaultRanker::with_weights(weights)))
+        Ok(Self::Weighed(Box::new(DefaultRanker::with_weights(weights))))
     }
 }
 
@@ -315,7 +315,7 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
             builder = builder.ranker(match *ranker {
                 RankerOfTheHouse::Named(NamedRanker::Classic) => Arc::new(ClassicRanker::adaptive()),
                 RankerOfTheHouse::Named(NamedRanker::ClassicFixed) => Arc::new(ClassicRanker::fixed()),
-                RankerOfTheHouse::Weighed(ranker) => Arc::new(ranker),
+                RankerOfTheHouse::Weighed(ranker) => Arc::new(*ranker),
             });
         }
         None => {}
