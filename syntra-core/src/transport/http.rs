@@ -6,7 +6,6 @@ use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use std::collections::HashMap;
-use std::error::Error as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -407,7 +406,7 @@ fn broken(error: reqwest::Error) -> Error {
 }
 
 /// An error and its causes in one line; reqwest's own words alone say little.
-pub(super) fn chain(error: &reqwest::Error) -> String {
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

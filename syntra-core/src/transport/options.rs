@@ -3,6 +3,9 @@
 use super::http::chain;
 use super::{Deadlines, Secret};
 use crate::error::{Error, ErrorKind, Result};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::{self, PemObject};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -142,7 +145,7 @@ impl HttpOptions {
     /// [`ErrorKind::Config`] when it holds no certificate in PEM.
     pub fn with_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Result<Self> {
         let pem = pem.into();
-        let found = reqwest::Certificate::from_pem_bundle(&pem)
+        let found = certificates(&pem)
             .map_err(|_| config("the root certificates are no PEM; a file begins with -----BEGIN CERTIFICATE-----"))?;
         if found.is_empty() {
             return Err(config("the root certificates hold none; a file begins with -----BEGIN CERTIFICATE-----"));
@@ -162,11 +165,8 @@ impl HttpOptions {
     }
 
     fn build(&self, direct: bool) -> Result<reqwest::Client> {
-        let mozilla =
-            webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok());
-        let own = self.roots.iter().filter_map(|pem| reqwest::Certificate::from_pem_bundle(pem).ok()).flatten();
         let mut builder = reqwest::Client::builder()
-            .tls_certs_merge(mozilla.chain(own))
+            .tls_backend_preconfigured(self.tls()?)
             .connect_timeout(self.connect)
             .pool_idle_timeout(Duration::from_secs(90))
             // As many as may be in use at once: a thousand calls would open most of their connections anew with fewer.
@@ -190,8 +190,43 @@ impl HttpOptions {
             (Some(url), false) => builder.no_proxy().proxy(proxy(url)?),
             (None, false) => builder,
         };
-        builder.build().map_err(|e| config(&format!("the HTTP client cannot be set up: {}", chain(&e))))
+        builder.build().map_err(|e| unusable(&e))
     }
+
+    /// TLS with the machine's roots, Mozilla's and the caller's own, by the cryptography that the process has chosen or by `ring`. It is
+    /// handed over whole: asking for a default of the process would take that choice from the host.
+    fn tls(&self) -> Result<rustls::ClientConfig> {
+        let provider = match CryptoProvider::get_default() {
+            Some(chosen) => chosen.clone(),
+            None => Arc::new(rustls::crypto::ring::default_provider()),
+        };
+        let own = self.roots.iter().filter_map(|pem| certificates(pem).ok()).flatten();
+        let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().cloned().chain(own);
+        let verifier = rustls_platform_verifier::Verifier::new_with_extra_roots(roots, provider.clone())
+            .map_err(|e| unusable(&e))?;
+        let mut tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| unusable(&e))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        let versions: &[&[u8]] = match self.version {
+            HttpVersion::Negotiated => &[b"h2", b"http/1.1"],
+            HttpVersion::Http1 => &[b"http/1.1"],
+            HttpVersion::Http2 => &[b"h2"],
+        };
+        tls.alpn_protocols = versions.iter().map(|v| v.to_vec()).collect();
+        Ok(tls)
+    }
+}
+
+/// The certificates of a file in PEM.
+fn certificates(pem: &[u8]) -> std::result::Result<Vec<CertificateDer<'static>>, pem::Error> {
+    CertificateDer::pem_slice_iter(pem).collect()
+}
+
+fn unusable(why: &(dyn std::error::Error + 'static)) -> Error {
+    config(&format!("the HTTP client cannot be set up: {}", chain(why)))
 }
 
 fn config(words: &str) -> Error {
