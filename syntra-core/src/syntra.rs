@@ -20,6 +20,7 @@ use crate::search::Filter;
 use crate::thread::{NewThreadMessage, Thread, ThreadMessage};
 use crate::turn::{Answer, Ask, Rooms, Trace, Turn, TurnStream};
 use futures::StreamExt as _;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -220,6 +221,21 @@ impl Syntra {
     /// [`ErrorKind::Storage`].
     pub async fn list_memories(&self, scope: &Scope, filter: &Filter, page: Page) -> Result<Vec<Memory>> {
         self.store.list(scope, filter, page).await
+    }
+
+    /// Memories that held at the time `at`, whether or not they still do, in the order they were written. A question that names a time
+    /// ("Where did I live in May?") finds them by itself.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Storage`].
+    pub async fn memories_as_of(
+        &self,
+        scope: &Scope,
+        at: Timestamp,
+        filter: &Filter,
+        page: Page,
+    ) -> Result<Vec<Memory>> {
+        self.store.as_of(scope, at, filter, page).await
     }
 
     /// How many memories there are.

@@ -127,6 +127,10 @@ async function call(syntra, action, scope, given) {
     case 'supersede': return syntra.supersede(scope, old, options.new)
     case 'forget':
     case 'memories': return syntra[action](scope, ids)
+    case 'memories_as_of': {
+      const { at, ...asked } = options
+      return syntra.memoriesAsOf(scope, new Date(at), { ...asked, filter })
+    }
     case 'list_memories': return syntra.listMemories(scope, { ...options, filter })
     case 'index_directory': return syntra.indexDirectory(scope, path, { only: options.only })
     case 'remove_directory': return syntra.removeDirectory(scope, path)

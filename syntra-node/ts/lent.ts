@@ -51,12 +51,16 @@ const MEMORY_STORE: Methods = {
   remember: ['items'], recall: ['strategy', 'query'], get: ['ids'], update: ['id', 'patch'], supersede: ['old', 'new'], forget: ['ids'],
   touch: ['ids', 'at'], list: ['filter', 'page'], stats: [], erase: [],
 }
-const MEMORY_STORE_MAY: Methods = { signals: ['ids', 'query'], speakers: [], missing_vectors: ['limit'], set_vectors: ['vectors'] }
+const MEMORY_STORE_MAY: Methods = {
+  signals: ['ids', 'query'], speakers: [], replaced: ['ids', 'since', 'until'], missing_vectors: ['limit'], set_vectors: ['vectors'],
+}
 const THREAD_STORE: Methods = {
   create: ['id', 'title'], read: ['id'], list: ['offset', 'limit'], delete: ['id'], append: ['id', 'messages'],
   history: ['id', 'limit', 'before'], erase: [],
 }
 const THREAD_STORE_MAY: Methods = { append_or_create: ['id', 'messages'], summary: ['id'], set_summary: ['id', 'from', 'new'] }
+/** Which of the arguments are times. */
+const TIMES = new Set(['at', 'since', 'until'])
 
 const camel = (name: string): string => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase())
 
@@ -66,7 +70,7 @@ function store(kind: string, given: object, must: Methods, may: Methods): Room {
   for (const [name, names] of Object.entries({ ...must, ...may })) {
     if (typeof methods[camel(name)] === 'function') {
       lent[name] = ({ scope, ...argument }, signal) => {
-        const args = names.map((key) => (key === 'at' ? new Date(argument[key] as string) : fromEngine(argument[key]) ?? undefined))
+        const args = names.map((key) => (TIMES.has(key) ? new Date(argument[key] as string) : fromEngine(argument[key]) ?? undefined))
         return methods[camel(name)]?.(scope, ...args, { signal })
       }
     } else if (name in must) throw new TypeError(`a ${kind} needs a method ${camel(name)}`)

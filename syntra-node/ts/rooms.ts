@@ -148,6 +148,8 @@ export interface MemoryStore {
   erase(scope: Scope, options: Options): Maybe<Erased>
   signals?(scope: Scope, ids: string[], query: SearchQuery, options: Options): Maybe<Found[]>
   speakers?(scope: Scope, options: Options): Maybe<string[]>
+  /** What held at some time from `since` to before `until` and was replaced by one of `ids`: with that id, the latest of an id first. */
+  replaced?(scope: Scope, ids: string[], since: Date, until: Date, options: Options): Maybe<[id: string, memory: Memory][]>
   missingVectors?(scope: Scope, limit: number, options: Options): Maybe<Memory[]>
   setVectors?(scope: Scope, vectors: NewVector[], options: Options): Maybe<number>
 }

@@ -264,6 +264,15 @@ export class Syntra {
     return (await this.#call('list_memories', { scope, filter, page: { offset, limit } }, { signal })) as Memory[]
   }
 
+  /**
+   * Memories that held at the time `at`, whether or not they still do, in the order they were written. A question that names a time ("Where did I
+   * live in May?") finds them by itself.
+   */
+  async memoriesAsOf(scope: Scope, at: Date, options: { filter?: Filter } & Page & Abortable = {}): Promise<Memory[]> {
+    const { filter, offset, limit, signal } = options
+    return (await this.#call('memories_as_of', { scope, at, filter, page: { offset, limit } }, { signal })) as Memory[]
+  }
+
   /** How many memories there are. */
   async memoryStats(scope: Scope, options: Abortable = {}): Promise<MemoryStats> {
     return (await this.#call('memory_stats', { scope }, options)) as MemoryStats

@@ -127,7 +127,7 @@ def experiment(given: dict[str, Any]) -> syntra.Experiment:
 def arguments(action: str, step: dict[str, Any], given: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     """The step's arguments as a Python program would write them."""
     out = dict(given)
-    for name in ("said_from", "said_to", "now"):
+    for name in ("said_from", "said_to", "now", "at"):
         if name in out:
             out[name] = syntra._convert.parse_time(out[name])
     if action in ("ask", "stream", "plan"):

@@ -2,8 +2,8 @@
 
 use super::host::ask;
 use super::words::{
-    Append, AskParams, Complete, Count, Directory, Feedback, History, Ids, Index, Items, Learned, Listing, NewThread,
-    Nothing, One, RecallParams, Scoped, Supersede, Texts, Threads, Turned, Update, read,
+    Append, AsOf, AskParams, Complete, Count, Directory, Feedback, History, Ids, Index, Items, Learned, Listing,
+    NewThread, Nothing, One, RecallParams, Scoped, Supersede, Texts, Threads, Turned, Update, read,
 };
 use super::{Batches, Bridged, Host};
 use crate::chat::{Answered, Citation, FinishReason, Message, ToolCall};
@@ -40,6 +40,7 @@ pub const METHODS: &[&str] = &[
     "index_directory",
     "list_memories",
     "memories",
+    "memories_as_of",
     "memory_stats",
     "models",
     "plan",
@@ -145,6 +146,10 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
         "list_memories" => {
             let p: Listing = read(method, params)?;
             text(&syntra.list_memories(&p.scope, &p.filter.into(), p.page.into()).await?)
+        }
+        "memories_as_of" => {
+            let p: AsOf = read(method, params)?;
+            text(&syntra.memories_as_of(&p.scope, p.at, &p.filter.into(), p.page.into()).await?)
         }
         "memory_stats" => {
             let p: Scoped = read(method, params)?;

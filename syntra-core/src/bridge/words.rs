@@ -265,6 +265,17 @@ pub(super) struct Listing {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct AsOf {
+    pub(super) scope: Scope,
+    pub(super) at: Timestamp,
+    #[serde(default)]
+    pub(super) filter: FilterWords,
+    #[serde(default)]
+    pub(super) page: PageWords,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Index {
     pub(super) scope: Scope,
     pub(super) path: String,

@@ -4,6 +4,7 @@
 
 mod extract;
 mod gather;
+mod history;
 mod recall;
 #[cfg(test)]
 mod recall_tests;
@@ -155,6 +156,21 @@ pub trait MemoryStore: Send + Sync + Debug + 'static {
             }
             offset += BLOCK;
         }
+    }
+
+    /// The versions that held at some time from `since` to before `until` and have been replaced since by what is now one of `ids`, over as many
+    /// steps as it takes: each with that id, the latest of an id first. A store that does not know returns none.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Storage`].
+    async fn replaced(
+        &self,
+        _scope: &Scope,
+        _ids: &[String],
+        _since: Timestamp,
+        _until: Timestamp,
+    ) -> Result<Vec<(String, Memory)>> {
+        Ok(Vec::new())
     }
 
     /// At most `limit` valid memories that have no vector of the store's embedding model, oldest first: those written without one

@@ -1,7 +1,7 @@
 //! Remembering and recalling: the embedder, the store's strategies side by side, and one ranking over what they find.
 
 use super::rerank::{self, RerankReport};
-use super::{Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered};
+use super::{Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered, history};
 use crate::chat::Scope;
 use crate::clock::Clock;
 use crate::embed::Embedder;
@@ -224,7 +224,8 @@ impl Memories {
     }
 
     /// Finds what helps with a question: every strategy at once, one union, one ranking. A strategy that fails, the embedder
-    /// included, is reported and the rest goes on.
+    /// included, is reported and the rest goes on. Where the question asks about a time that began in the past, what held then and was
+    /// replaced since stands beside what replaced it, with the same score.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidInput`] for an empty question, a limit of 0 or over 200, or no strategy; the store's when every strategy
@@ -318,6 +319,8 @@ impl Memories {
             rerank = Some(report);
             items.truncate(request.limit);
         }
+        history::add_what_held(&*self.store, scope, analysis.time.as_ref(), now, &request.filter, &mut items).await?;
+        items.truncate(request.limit);
         let spans = watch.spans;
         Ok(Recall { items, entities, analysis, strategies: reports, rerank, before_dedup, after_dedup, spans })
     }

@@ -201,6 +201,24 @@ class AsyncSyntra(Base):
         page = {"offset": offset, "limit": limit}
         return decode(list[Memory], await self._call("list_memories", params(scope, filter=filter, page=page)))
 
+    async def memories_as_of(
+        self,
+        scope: Scope,
+        at: datetime,
+        *,
+        kinds: MemoryType | Sequence[MemoryType] | None = None,
+        conversation: str | None = None,
+        said_from: datetime | None = None,
+        said_to: datetime | None = None,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> list[Memory]:
+        """Memories that held at the time ``at``, whether or not they still do, in the order they were written. A question that names a time
+        ("Where did I live in May?") finds them by itself."""
+        filter = memory_filter(kinds, conversation, said_from, said_to)
+        page = {"offset": offset, "limit": limit}
+        return decode(list[Memory], await self._call("memories_as_of", params(scope, at=at, filter=filter, page=page)))
+
     async def memory_stats(self, scope: Scope) -> MemoryStats:
         """How many memories there are."""
         return decode(MemoryStats, await self._call("memory_stats", params(scope)))

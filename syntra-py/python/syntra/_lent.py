@@ -365,7 +365,9 @@ class MemoryStore(Protocol):
     """Keeps memories. Every method names the scope and never touches anything outside it. What is there already is a duplicate.
 
     ``recall`` returns what one ``strategy`` finds, best first: ids, ids with a score, or a :class:`Candidate` with its signals.
-    Optional: ``signals(scope, ids, query)``, ``speakers(scope)``, ``missing_vectors(scope, limit)`` and ``set_vectors(scope, vectors)``.
+    Optional: ``signals(scope, ids, query)``, ``speakers(scope)``, ``missing_vectors(scope, limit)``, ``set_vectors(scope, vectors)`` and
+    ``replaced(scope, ids, since, until)``: what held at some time from ``since`` to before ``until`` and was replaced by one of ``ids``, as pairs of
+    that id and the memory, the latest of an id first.
     Raise :class:`NotFoundError`, :class:`ConflictError` or :class:`InvalidInputError` where the contract says so; any other exception
     means that the store failed.
     """
@@ -434,6 +436,7 @@ _MEMORY_STORE: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     "touch": (("ids", _as_is), ("at", _of(datetime))),
     "list": (("filter", lambda data: decode(MemoryFilter, _filter(data))), ("offset", _as_is), ("limit", _as_is)),
     "speakers": (),
+    "replaced": (("ids", _as_is), ("since", _of(datetime)), ("until", _of(datetime))),
     "missing_vectors": (("limit", _as_is),),
     "set_vectors": (("vectors", _list(NewVector)),),
     "stats": (),
@@ -452,7 +455,7 @@ _THREAD_STORE: dict[str, tuple[tuple[str, Callable[[Any], Any]], ...]] = {
     "erase": (),
 }
 _OPTIONAL = frozenset(
-    ("signals", "speakers", "missing_vectors", "set_vectors", "append_or_create", "summary", "set_summary"),
+    ("signals", "speakers", "replaced", "missing_vectors", "set_vectors", "append_or_create", "summary", "set_summary"),
 )
 
 

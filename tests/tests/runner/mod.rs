@@ -300,6 +300,10 @@ async fn take(syntra: &Syntra, step: &Step, with: &Value) -> Outcome {
         "forget" => json!(syntra.forget(&scope, &words::read::<Vec<String>>(&with["ids"])?).await?),
         "memories" => json!(syntra.memories(&scope, &words::read::<Vec<String>>(&with["ids"])?).await?),
         "list_memories" => json!(syntra.list_memories(&scope, &words::filter(with)?, words::page(with)).await?),
+        "memories_as_of" => {
+            let at = words::read(&with["at"])?;
+            json!(syntra.memories_as_of(&scope, at, &words::filter(with)?, words::page(with)).await?)
+        }
         "memory_stats" => json!(syntra.memory_stats(&scope).await?),
         "erase" => json!(syntra.erase(&scope).await?),
         "index_directory" => {

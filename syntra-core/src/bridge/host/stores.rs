@@ -44,7 +44,7 @@ impl Object {
 }
 
 /// A memory store that lives in a host language. It keeps to the contract of [`MemoryStore`], whose conformance suite it can be run
-/// against; `signals`, `speakers`, `missing_vectors` and `set_vectors` need not be there.
+/// against; `signals`, `speakers`, `replaced`, `missing_vectors` and `set_vectors` need not be there.
 #[derive(Clone, Debug)]
 pub struct HostMemoryStore(Object);
 
@@ -246,6 +246,19 @@ impl MemoryStore for HostMemoryStore {
 
     async fn speakers(&self, scope: &Scope) -> Result<Vec<String>> {
         if self.0.has("speakers") { self.one("speakers", json!({"scope": scope})).await } else { Ok(Vec::new()) }
+    }
+
+    async fn replaced(
+        &self,
+        scope: &Scope,
+        ids: &[String],
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(String, Memory)>> {
+        if !self.0.has("replaced") {
+            return Ok(Vec::new());
+        }
+        self.one("replaced", json!({"scope": scope, "ids": ids, "since": since, "until": until})).await
     }
 
     async fn missing_vectors(&self, scope: &Scope, limit: u64) -> Result<Vec<Memory>> {

@@ -80,6 +80,7 @@ impl Mirror {
                 json!(store.list(scope, &filter(&given["filter"]), page).await?)
             }
             "speakers" => json!(store.speakers(scope).await?),
+            "replaced" => json!(store.replaced(scope, &ids, time(&given["since"]), time(&given["until"])).await?),
             "missing_vectors" => json!(store.missing_vectors(scope, field(given, "limit")).await?),
             "set_vectors" => {
                 let one =
@@ -191,7 +192,7 @@ fn names(names: &[&str]) -> Vec<String> {
 #[tokio::test]
 async fn a_memory_store_of_a_host_keeps_to_the_contract() {
     let database = Database::in_memory().unwrap();
-    let has = names(&["signals", "speakers", "missing_vectors", "set_vectors"]);
+    let has = names(&["signals", "speakers", "replaced", "missing_vectors", "set_vectors"]);
     let open = || {
         let host = Arc::new(Mirror::new(&database));
         let store = HostMemoryStore::new("memory_store:room", host, has.clone());

@@ -300,6 +300,17 @@ impl MemoryStore for SqliteMemoryStore {
         self.database.read(move |connection| read::list(connection, &scope, &filter, Some(at), page)).await
     }
 
+    async fn replaced(
+        &self,
+        scope: &Scope,
+        ids: &[String],
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<(String, Memory)>> {
+        let (scope, ids) = (scope.clone(), ids.to_vec());
+        self.database.read(move |connection| read::replaced(connection, &scope, &ids, since, until)).await
+    }
+
     async fn missing_vectors(&self, scope: &Scope, limit: u64) -> Result<Vec<Memory>> {
         let Some(model) = self.model.clone() else { return Ok(Vec::new()) };
         let scope = scope.clone();

@@ -11,6 +11,7 @@ use crate::storage::values::{count, limit, micros};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
+use std::collections::VecDeque;
 
 pub(super) fn get(connection: &mut Connection, scope: &Scope, ids: &[String]) -> Result<Vec<Memory>> {
     let failed = |e| storage("could not read memories", e);
@@ -56,6 +57,41 @@ pub(super) fn list(
     sql.push_str(" ORDER BY m.seq LIMIT ? OFFSET ?");
     values.extend([limit(page.limit).into(), limit(page.offset).into()]);
     collect(connection, &sql, params_from_iter(values))
+}
+
+/// What held at some time from `since` to before `until` and led to one of `ids`, with that id; the latest first.
+pub(super) fn replaced(
+    connection: &mut Connection,
+    scope: &Scope,
+    ids: &[String],
+    since: Timestamp,
+    until: Timestamp,
+) -> Result<Vec<(String, Memory)>> {
+    let failed = |e| storage("could not read memories", e);
+    let snapshot = connection.transaction().map_err(failed)?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM memories m WHERE m.org = ?1 AND m.user = ?2 AND m.superseded_by = ?3 ORDER BY m.seq DESC"
+    );
+    let mut statement = snapshot.prepare_cached(&sql).map_err(failed)?;
+    let mut found = Vec::new();
+    for id in ids {
+        let mut open = VecDeque::from([id.clone()]);
+        while let Some(later) = open.pop_front() {
+            let mut rows = statement.query(params![scope.org(), scope.user(), later]).map_err(failed)?;
+            while let Some(row) = rows.next().map_err(failed)? {
+                let earlier = memory(row)?.1;
+                // What it replaced ended before it began.
+                if earlier.valid_from > since {
+                    open.push_back(earlier.id.clone());
+                }
+                let held = earlier.valid_to.is_some_and(|end| end > since && end > earlier.valid_from);
+                if held && earlier.valid_from < until {
+                    found.push((id.clone(), earlier));
+                }
+            }
+        }
+    }
+    Ok(found)
 }
 
 pub(super) fn missing_vectors(connection: &Connection, scope: &Scope, model: &Model, most: u64) -> Result<Vec<Memory>> {

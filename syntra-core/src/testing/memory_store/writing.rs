@@ -265,6 +265,12 @@ async fn supersede(suite: &Suite, scope: Scope) -> Check {
         let then: Vec<String> = lived(day(at)).await.map_err(failed)?.into_iter().map(|m| m.id).collect();
         ensure!(then == ids(&expected), "on day {at} there held {expected:?}, not {then:?}");
     }
+    replaced(suite, &scope, "h2", (-9, -1), &[]).await?;
+    for held in [(-9, 1), (3, 4), (29, 60)] {
+        replaced(suite, &scope, "h2", held, &["h1"]).await?;
+    }
+    replaced(suite, &scope, "h2", (30, 60), &[]).await?;
+    replaced(suite, &scope, "x", (0, 60), &[]).await?;
     let listed: Vec<String> = all_of(suite, &scope).await?.into_iter().map(|m| m.id).collect();
     ensure!(listed == ids(&["h1", "x", "h2"]), "history stays readable: {listed:?}");
     let again = suite.a.supersede(&scope, "h1", home("h3", "Rome", 40)).await;
@@ -282,8 +288,23 @@ async fn supersede(suite: &Suite, scope: Scope) -> Check {
     ensure!(early.outcome == Outcome::Superseded, "what was said earlier may replace too");
     let ended = one(suite, &scope, "h2").await?;
     ensure!(ended.valid_to == Some(day(30)), "nothing ends before it began: {ended:?}");
+    // Over what never held, to what did.
+    replaced(suite, &scope, "h0", (0, 60), &["h1"]).await?;
     let stats = suite.b.stats(&scope).await.map_err(|e| e.to_string())?;
     ensure!(stats.total == 2 && stats.superseded == 2, "two hold, two do not: {stats:?}");
+    Ok(())
+}
+
+/// What `id` took the place of held on some day of those from `first` to before `last`; a store need not know.
+async fn replaced(suite: &Suite, scope: &Scope, id: &str, (first, last): (i64, i64), expected: &[&str]) -> Check {
+    let found = suite.b.replaced(scope, &ids(&[id, "nobody"]), day(first), day(last)).await;
+    let found = found.map_err(|e| format!("replaced failed: {e}"))?;
+    ensure!(found.iter().all(|(of, _)| of == id), "each goes with {id}: {found:?}");
+    let found: Vec<String> = found.into_iter().map(|(_, memory)| memory.id).collect();
+    ensure!(
+        found.is_empty() || found == ids(expected),
+        "from day {first} to {last} there held {expected:?}, not {found:?}"
+    );
     Ok(())
 }
 
