@@ -198,6 +198,11 @@ class Memories {
     return made
   }
 
+  replaced(scope, ids, since, until) {
+    assert.deepEqual([since, until], [new Date('2020-05-01T00:00:00Z'), new Date('2020-06-01T00:00:00Z')])
+    return [...this.#of(scope).values()].filter((row) => ids.includes(row.supersededBy)).map((row) => [row.supersededBy, row])
+  }
+
   forget(scope, ids) {
     return ids.filter((id) => this.#of(scope).delete(id)).length
   }
@@ -235,6 +240,9 @@ test('a memory store of ones own', async (t) => {
   assert.deepEqual([memory.kind, memory.metadata, memory.saidAt], ['episodic', { some_key: [1] }, noon])
   assert.equal((await syntra.updateMemory(me, id, { title: 'Bridge' })).title, 'Bridge')
   assert.equal((await syntra.supersede(me, first.id, 'The spare key is in the drawer.')).outcome, 'created')
+  const then = await syntra.recall(me, 'Where was the spare key in May 2020?', { now: noon })
+  assert.deepEqual(then.items.find((item) => item.memory.id === first.id)?.memory.validTo, noon)
+  assert.deepEqual((await syntra.memoriesAsOf(me, noon, { limit: 1 })).map((memory) => memory.validTo), [undefined])
   assert.equal((await syntra.memoryStats(me)).byType.semantic, 3)
   assert.equal((await syntra.listMemories(me, { limit: 1 })).length, 1)
   await assert.rejects(syntra.updateMemory(me, 'nowhere', { title: 'x' }), (error) => error instanceof NotFoundError && /nowhere/.test(error.message))

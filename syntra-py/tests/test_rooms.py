@@ -344,6 +344,11 @@ class Memories:
         self.rows[scope][old] = dataclasses.replace(self.rows[scope][old], valid_to=NOON, superseded_by=made.id)
         return made
 
+    def replaced(self, scope: Scope, ids: list[str], since: datetime, until: datetime) -> list[tuple[str, syntra.Memory]]:
+        assert (since.month, until.month) == (5, 6) and since.tzinfo is not None
+        rows = self.rows.get(scope, {}).values()
+        return [(row.superseded_by, row) for row in rows if row.superseded_by in ids and row.superseded_by is not None]
+
     def forget(self, scope: Scope, ids: list[str]) -> int:
         return sum(self.rows.get(scope, {}).pop(id, None) is not None for id in ids)
 
@@ -396,6 +401,9 @@ def test_a_memory_store_of_ones_own(made: type[Memories]) -> None:
         assert client.update_memory(ME, bridge.id, title="Bridge").title == "Bridge"
         assert client.supersede(ME, first.id, "The spare key is in the drawer.").outcome == "created"
         assert client.memories(ME, first.id)[0].superseded_by
+        then = client.recall(ME, "Where was the spare key in May 2020?", now=NOON)
+        assert any(memory.id == first.id and memory.valid_to == NOON for memory in then.memories)
+        assert [memory.id for memory in client.memories_as_of(ME, NOON)] == [bridge.id, client.memories(ME, first.id)[0].superseded_by]
         assert client.memory_stats(ME).by_type["episodic"] >= 1
         assert len(client.list_memories(ME, limit=1)) == 1
         assert client.memory_stats(Scope("acme", "bob")).total == 0

@@ -33,11 +33,10 @@ pub(super) async fn add_what_held(
     for item in items.drain(..) {
         let versions = replaced.remove(&item.memory.id).unwrap_or_default();
         let versions = versions.into_iter().map(|memory| Recalled { memory, ..item.clone() });
-        let began_later = item.memory.valid_from >= asked.to;
-        let versions: Vec<Recalled> = versions.collect();
-        let own = if began_later { all.len() + versions.len() } else { all.len() };
+        let first = all.len();
         all.extend(versions);
-        all.insert(own, item);
+        let held_itself = item.memory.valid_from < asked.to;
+        all.insert(if held_itself { first } else { all.len() }, item);
     }
     *items = all;
     Ok(())
