@@ -45,6 +45,7 @@ enum Call {
     Touch(Vec<usize>),
     List(Option<usize>),
     AsOf(i64),
+    Replaced(Vec<usize>, i64),
     MissingVectors,
     SetVectors(usize, usize),
     Speakers,
@@ -77,6 +78,7 @@ impl Call {
             Call::Touch(_) => "memory.touch",
             Call::List(_) => "memory.list",
             Call::AsOf(_) => "memory.as_of",
+            Call::Replaced(..) => "memory.replaced",
             Call::MissingVectors => "memory.missing_vectors",
             Call::SetVectors(..) => "memory.set_vectors",
             Call::Speakers => "memory.speakers",
@@ -112,6 +114,7 @@ fn call() -> BoxedStrategy<Call> {
         vec(i.clone(), 0..3).prop_map(Call::Touch),
         of(0..4usize).prop_map(Call::List),
         (-1..3i64).prop_map(Call::AsOf),
+        (vec(i.clone(), 0..4), -1..3i64).prop_map(|(ids, from)| Call::Replaced(ids, from)),
         Just(Call::MissingVectors),
         (i.clone(), w.clone()).prop_map(|(i, w)| Call::SetVectors(i, w)),
         Just(Call::Speakers),
@@ -234,6 +237,9 @@ impl Stores {
                 format!("{:?}", memories.list(scope, &filter, page).await)
             }
             Call::AsOf(seconds) => format!("{:?}", memories.as_of(scope, at(*seconds), &every, page).await),
+            Call::Replaced(of, from) => {
+                format!("{:?}", memories.replaced(scope, &ids(of), at(*from), at(from + 2)).await)
+            }
             Call::MissingVectors => format!("{:?}", memories.missing_vectors(scope, 100).await),
             Call::SetVectors(id, word) => {
                 let new = NewVector { id: format!("k{id}"), text: text(*word), vector: vector(*word) };
@@ -274,6 +280,7 @@ impl Stores {
             Call::Get((0..8).collect()),
             Call::List(None),
             Call::AsOf(0),
+            Call::Replaced((0..8).collect(), 0),
             Call::MissingVectors,
             Call::Speakers,
             Call::Stats,
