@@ -113,3 +113,23 @@ fn median(costs: &[Cost], of: impl Fn(&Cost) -> f64) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_layer_gets_its_answer_whole_and_streamed() {
+        let server = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let listener = server.block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
+        let base = format!("http://{}/v1", listener.local_addr().unwrap());
+        server.spawn(server::accept(listener, EVENTS));
+        let world = Arc::new(World::new(&base).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for layer in Layer::ALL {
+            for streaming in [false, true] {
+                runtime.block_on(world.run(layer, streaming, 2, 4)).unwrap_or_else(|e| panic!("{}: {e}", layer.name()));
+            }
+        }
+    }
+}

@@ -19,14 +19,19 @@ pub(crate) fn run(events: usize) -> io::Result<()> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         println!("{}", listener.local_addr()?.port());
         io::stdout().flush()?;
-        let answers = Arc::new((whole(), streamed(events)));
-        loop {
-            let (socket, _) = listener.accept().await?;
-            let answers = answers.clone();
-            // A client that hangs up is no failure of the server.
-            tokio::spawn(async move { serve(socket, &answers.0, &answers.1).await });
-        }
+        accept(listener, events).await
     })
+}
+
+/// Answers whoever connects.
+pub(crate) async fn accept(listener: TcpListener, events: usize) -> io::Result<()> {
+    let answers = Arc::new((whole(), streamed(events)));
+    loop {
+        let (socket, _) = listener.accept().await?;
+        let answers = answers.clone();
+        // A client that hangs up is no failure of the server.
+        tokio::spawn(async move { serve(socket, &answers.0, &answers.1).await });
+    }
 }
 
 async fn serve(mut socket: TcpStream, whole: &[u8], streamed: &[u8]) -> io::Result<()> {
