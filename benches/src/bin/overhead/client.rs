@@ -24,7 +24,9 @@ pub(crate) enum Layer {
     Adapter,
     /// Intent, plan, breaker, pace, coalescing, commit point, bill: all that stands between a question and the adapter.
     Executed,
-    /// A turn without memory: that, with the context, the trace and the exchange saved in its thread.
+    /// A turn whose conversation is the caller's own: that, with the context and the trace; nothing is read or written.
+    Stateless,
+    /// A turn without memory: that, with the exchange saved in its thread.
     Turn,
     /// A turn that recalls from 1,000 memories and counts their uses. It does not remember: thousands of the same question in one
     /// memory are nobody's memory.
@@ -32,7 +34,8 @@ pub(crate) enum Layer {
 }
 
 impl Layer {
-    pub(crate) const ALL: [Layer; 5] = [Layer::Bare, Layer::Adapter, Layer::Executed, Layer::Turn, Layer::Memory];
+    pub(crate) const ALL: [Layer; 6] =
+        [Layer::Bare, Layer::Adapter, Layer::Executed, Layer::Stateless, Layer::Turn, Layer::Memory];
 
     /// Its name as an argument.
     pub(crate) fn key(self) -> &'static str {
@@ -40,6 +43,7 @@ impl Layer {
             Self::Bare => "bare",
             Self::Adapter => "adapter",
             Self::Executed => "execute",
+            Self::Stateless => "stateless",
             Self::Turn => "turn",
             Self::Memory => "memory",
         }
@@ -50,6 +54,7 @@ impl Layer {
             Self::Bare => "bare reqwest",
             Self::Adapter => "provider adapter",
             Self::Executed => "routed and executed",
+            Self::Stateless => "turn, stateless",
             Self::Turn => "turn, no memory",
             Self::Memory => "turn with recall",
         }
@@ -149,9 +154,11 @@ impl World {
                 if text == 0 { Err("no text".into()) } else { Ok(()) }
             }
             Layer::Executed => self.executed(question, streaming).await,
-            Layer::Turn | Layer::Memory => {
-                let memory = layer == Layer::Memory;
-                let ask = Ask::new(question).with_recall(memory).with_remember(false);
+            Layer::Stateless | Layer::Turn | Layer::Memory => {
+                let mut ask = Ask::new(question).with_recall(layer == Layer::Memory).with_remember(false);
+                if layer == Layer::Stateless {
+                    ask = ask.with_history(Vec::new());
+                }
                 let scope = Scope::local();
                 if !streaming {
                     return check(&self.syntra.ask(&scope, ask).await?.text);

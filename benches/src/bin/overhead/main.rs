@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let number = |at: usize, default: usize| arguments.get(at).map_or(Ok(default), |a| a.parse());
     let (rounds, calls) = (number(0, 5)?.max(1), number(1, 2_000)?.max(1));
-    let layers = layers(arguments.get(2).map_or("bare,adapter,execute,turn,memory", String::as_str))?;
+    let layers = layers(arguments.get(2).map_or("bare,adapter,execute,stateless,turn,memory", String::as_str))?;
     let mut server =
         Command::new(std::env::current_exe()?).arg("serve").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut line = String::new();
@@ -100,7 +100,7 @@ fn measure(world: &Arc<World>, layers: &[Layer], rounds: usize, calls: usize) ->
 
 fn layers(names: &str) -> Result<Vec<Layer>, String> {
     let named = |name| Layer::ALL.into_iter().find(|layer| layer.key() == name);
-    let unknown = |name| format!("no layer {name:?}: use bare, adapter, execute, turn or memory");
+    let unknown = |name| format!("no layer {name:?}: use bare, adapter, execute, stateless, turn or memory");
     names.split(',').map(|name| named(name).ok_or_else(|| unknown(name))).collect()
 }
 
