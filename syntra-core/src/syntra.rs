@@ -117,7 +117,7 @@ impl Syntra {
     /// Why the turn `turn_id` of `scope` did what it did; `None` when there is no such turn or it is too long ago (the last 1,000
     /// turns are kept, in memory).
     pub fn trace(&self, scope: &Scope, turn_id: &str) -> Option<Arc<Trace>> {
-        self.rooms.traces.get(&(scope.clone(), turn_id.to_owned()))
+        self.rooms.traces.get(scope, turn_id)
     }
 
     /// Tells the router how good the answer of the turn `turn_id` was, from 0 (useless) to 1 (perfect), once. What it learns from it is
@@ -259,9 +259,7 @@ impl Syntra {
         if let Some(cache) = &self.rooms.cache {
             cache.erase(scope);
         }
-        let owner = scope.clone();
-        // The predicate runs as entries are met; a lookup never returns one that it condemns.
-        let _ = self.rooms.traces.invalidate_entries_if(move |(scope, _), _| *scope == owner);
+        self.rooms.traces.erase(scope);
         Ok(erased)
     }
 

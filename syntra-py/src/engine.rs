@@ -12,12 +12,12 @@ use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, RwLock};
 use syntra_core::bridge::{self, Bridged, Host, Reader};
-use syntra_core::{Error, ErrorKind, Trace};
+use syntra_core::{Error, ErrorKind};
 use tokio::task::AbortHandle;
 
 create_exception!(_native, NativeError, PyException, "An error of the library; its one argument is JSON.");
 
-fn raise(error: &Error) -> PyErr {
+pub(crate) fn raise(error: &Error) -> PyErr {
     NativeError::new_err(bridge::error_json(error).to_string())
 }
 
@@ -86,33 +86,12 @@ fn discard<T>(generation: u64, value: T) {
     }
 }
 
-/// Why a turn did what it did, written when somebody wants to know.
-#[pyclass(frozen, module = "syntra._native")]
-#[derive(Debug)]
-pub(crate) struct LazyTrace {
-    trace: Arc<Trace>,
-}
-
-impl LazyTrace {
-    pub(crate) fn new(trace: Arc<Trace>) -> Self {
-        Self { trace }
-    }
-}
-
-#[pymethods]
-impl LazyTrace {
-    /// The trace as JSON.
-    fn json(&self) -> PyResult<String> {
-        bridge::trace_json(&self.trace).map_err(|e| raise(&e))
-    }
-}
-
 /// Runs `future` and puts what it comes to into its place.
 fn start<F>(future: F, place: Place) -> PyResult<Task>
 where
     F: Future<Output = Result<Outcome, Error>> + Send + 'static,
 {
-    let task = rt::handle()?.spawn(async move { place.end(future.await) });
+    let task = rt::handle()?.spawn(async move { place.end(future.await).await });
     Ok(Task { abort: task.abort_handle() })
 }
 

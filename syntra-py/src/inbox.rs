@@ -9,6 +9,7 @@ use crate::outcome::Outcome;
 use crate::rt;
 use pyo3::prelude::*;
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use syntra_core::{Error, ErrorKind};
 
@@ -27,6 +28,8 @@ enum Bell {
 #[derive(Debug)]
 struct Inner {
     ended: Mutex<Vec<Ended>>,
+    /// Calls that have not ended.
+    under_way: AtomicUsize,
     bell: Bell,
     /// The process it was made in.
     generation: u64,
@@ -56,7 +59,12 @@ impl Inbox {
                 Bell::Pipe(reader, writer)
             }
         };
-        Ok(Self(Arc::new(Inner { ended: Mutex::default(), bell, generation: rt::generation() })))
+        Ok(Self(Arc::new(Inner {
+            ended: Mutex::default(),
+            under_way: AtomicUsize::new(0),
+            bell,
+            generation: rt::generation(),
+        })))
     }
 
     /// What to watch: it can be read from when there is something to take. -1 where there is no pipe.
@@ -84,21 +92,16 @@ impl Inbox {
     }
 }
 
-impl Inbox {
-    fn put(&self, ended: Ended) {
-        let first = {
-            let mut all = self.0.ended();
-            all.push(ended);
-            all.len() == 1
-        };
-        if !first {
-            return;
-        }
-        match &self.0.bell {
+/// Tells the loop when it is dropped, however that comes.
+struct Ring(Inbox);
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        match &self.0.0.bell {
             // It cannot fail: both ends are ours, and there is room for the only byte.
             Bell::Pipe(_, writer) => drop({ writer }.write(&[0])),
             Bell::Call(_) => {
-                let inner = self.0.clone();
+                let inner = self.0.0.clone();
                 deliver(move |py| {
                     if let Bell::Call(ring) = &inner.bell
                         && let Err(error) = ring.call0(py)
@@ -109,9 +112,20 @@ impl Inbox {
             }
         }
     }
+}
+
+impl Inbox {
+    /// Puts what a call came to into the box. The loop is to be told, where that was the first that it does not know of.
+    fn put(&self, ended: Ended) -> Option<Ring> {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        let mut all = self.0.ended();
+        all.push(ended);
+        (all.len() == 1).then(|| Ring(self.clone()))
+    }
 
     /// A place for the end of the call `number`.
     pub(crate) fn place(&self, number: u64) -> Place {
+        self.0.under_way.fetch_add(1, Ordering::Relaxed);
         Place { inbox: Some(self.clone()), number }
     }
 }
@@ -124,19 +138,22 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The end.
-    pub(crate) fn end(mut self, result: Result<Outcome, Error>) {
-        self.put(result);
+    /// The end. Calls that are about to end have theirs first, so that the loop wakes once for all of them.
+    pub(crate) async fn end(mut self, result: Result<Outcome, Error>) {
+        if let Some(ring) = self.put(result)
+            && ring.0.0.under_way.load(Ordering::Relaxed) > 0
+        {
+            tokio::task::yield_now().await;
+        }
     }
 
-    fn put(&mut self, result: Result<Outcome, Error>) {
-        let Some(inbox) = self.inbox.take() else { return };
-        inbox.put((self.number, result.unwrap_or_else(|error| Outcome::failed(&error))));
+    fn put(&mut self, result: Result<Outcome, Error>) -> Option<Ring> {
+        self.inbox.take()?.put((self.number, result.unwrap_or_else(|error| Outcome::failed(&error))))
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.put(Err(Error::new(ErrorKind::Cancelled, "the call was dropped before its end")));
+        drop(self.put(Err(Error::new(ErrorKind::Cancelled, "the call was dropped before its end"))));
     }
 }

@@ -18,11 +18,13 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use super::engine::{Engine, LazyTrace, NativeError, Stream, Task};
+    use super::engine::{Engine, NativeError, Stream, Task};
     #[pymodule_export]
     use super::host::Done;
     #[pymodule_export]
     use super::inbox::Inbox;
+    #[pymodule_export]
+    use super::outcome::Lazy;
     #[pymodule_export]
     use super::rt::{_after_fork, _shutdown};
     use pyo3::prelude::*;

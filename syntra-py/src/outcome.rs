@@ -1,11 +1,14 @@
 //! What a call came to, as it crosses: JSON, or the fields of an answer.
 
-use crate::engine::LazyTrace;
+use crate::engine::raise;
 use pyo3::IntoPyObjectExt as _;
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use syntra_core::bridge::error_json;
-use syntra_core::{Answer, Error};
+use std::fmt;
+use std::sync::Arc;
+use syntra_core::bridge::{error_json, trace_json};
+use syntra_core::{Answer, Error, Message, Trace};
 
 /// What a call came to.
 #[derive(Debug)]
@@ -33,8 +36,35 @@ impl Outcome {
     }
 }
 
-/// The fields of `answer` in the order of the dataclass `Answer` of `python/syntra/_types.py`. Lists that have something in them and the message are
-/// JSON; a reason to finish that has no name of ours is its word.
+/// What most callers never look at: written as JSON when one does.
+#[pyclass(frozen, module = "syntra._native")]
+pub(crate) struct Lazy(Unwritten);
+
+enum Unwritten {
+    Message(Message),
+    Trace(Arc<Trace>),
+}
+
+impl fmt::Debug for Lazy {
+    /// Without the words of anybody.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lazy").finish_non_exhaustive()
+    }
+}
+
+#[pymethods]
+impl Lazy {
+    fn json(&self) -> PyResult<String> {
+        match &self.0 {
+            Unwritten::Message(message) => {
+                serde_json::to_string(message).map_err(|e| PyValueError::new_err(e.to_string()))
+            }
+            Unwritten::Trace(trace) => trace_json(trace).map_err(|e| raise(&e)),
+        }
+    }
+}
+
+/// The fields of `answer` in the order of the dataclass `Answer` of `python/syntra/_types.py`. Lists that have something in them are JSON; a reason to finish that has no name of ours is its word.
 pub(crate) fn row(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, PyTuple>> {
     let usage = &answer.turn.usage;
     let usage = (
@@ -61,7 +91,7 @@ pub(crate) fn row(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, PyTuple>
             listed(serde_json::to_string(&answer.tool_calls)).into_bound_py_any(py)?,
             listed(serde_json::to_string(&answer.citations)).into_bound_py_any(py)?,
             finish.into_bound_py_any(py)?,
-            serde_json::to_string(&answer.message).ok().into_bound_py_any(py)?,
+            Lazy(Unwritten::Message(answer.message)).into_bound_py_any(py)?,
             turn.message_id.into_bound_py_any(py)?,
             turn.thread_id.into_bound_py_any(py)?,
             turn.turn_id.into_bound_py_any(py)?,
@@ -69,7 +99,7 @@ pub(crate) fn row(py: Python<'_>, answer: Answer) -> PyResult<Bound<'_, PyTuple>
             turn.cached.into_bound_py_any(py)?,
             usage.into_bound_py_any(py)?,
             turn.elapsed_ms.into_bound_py_any(py)?,
-            LazyTrace::new(answer.trace).into_bound_py_any(py)?,
+            Lazy(Unwritten::Trace(answer.trace)).into_bound_py_any(py)?,
             turn.provider.into_bound_py_any(py)?,
             turn.model.into_bound_py_any(py)?,
             turn.cost.map(|cost| cost.nanos()).into_bound_py_any(py)?,

@@ -289,6 +289,26 @@ def test_results_reach_any_loop_and_those_after_it(make: Any) -> None:
         loop.close()
 
 
+@pytest.mark.parametrize("make", [asyncio.new_event_loop, Watchless])
+def test_calls_that_are_given_up_take_no_others_with_them(make: Any) -> None:
+    # Ends that are ready together are told of once, by the call that ended first: not even its being given up then may leave the others unheard of.
+    async def main() -> None:
+        async with AsyncSyntra() as client:
+            for attempt in range(30):
+                calls = [asyncio.ensure_future(client.count_tokens("gpt-4o", f"{n} words")) for n in range(100)]
+                for _ in range(attempt % 6):
+                    await asyncio.sleep(0)
+                for given_up in calls[attempt % 3 :: 3]:
+                    given_up.cancel()
+                ends = await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 60)
+                kept = [end for n, end in enumerate(ends) if n % 3 != attempt % 3]
+                assert all(isinstance(end, syntra.TokenCount) for end in kept), kept
+
+    loop = make()
+    loop.run_until_complete(main())
+    loop.close()
+
+
 def test_the_package_can_be_imported_first_in_a_thread() -> None:
     ended = python(
         """

@@ -304,13 +304,13 @@ impl Catalogue {
     /// # Errors
     /// [`ErrorKind::NotFound`] naming the nearest names.
     pub fn get(&self, provider: &str, model: &str) -> Result<Cow<'_, ModelInfo>> {
-        if let Some(found) = self.find(provider, model) {
-            return Ok(Cow::Borrowed(found));
-        }
-        if is_local(provider) && !model.trim().is_empty() {
-            return Ok(Cow::Owned(ModelInfo::local(provider, model)));
-        }
-        Err(self.unknown(provider, model))
+        self.known(provider, model).ok_or_else(|| self.unknown(provider, model))
+    }
+
+    /// As [`Catalogue::get`], for who has no use for the nearest names: looking for them takes longer than all else.
+    pub(crate) fn known(&self, provider: &str, model: &str) -> Option<Cow<'_, ModelInfo>> {
+        let local = || (is_local(provider) && !model.trim().is_empty()).then(|| ModelInfo::local(provider, model));
+        self.find(provider, model).map(Cow::Borrowed).or_else(|| local().map(Cow::Owned))
     }
 
     fn unknown(&self, provider: &str, model: &str) -> Error {

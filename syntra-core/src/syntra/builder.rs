@@ -19,7 +19,7 @@ use crate::storage::Database;
 use crate::thread::{SqliteThreadStore, ThreadStore};
 use crate::tools::{ToolHandler, Toolbox};
 use crate::transport::HttpClient;
-use crate::turn::{HostPolicies, LearnedFiles, Rooms, Warmth};
+use crate::turn::{HostPolicies, LearnedFiles, Rooms, Traces, Warmth};
 use crate::voice::Persona;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -545,12 +545,7 @@ impl SyntraBuilder {
             history_messages: self.history_messages,
             extractive_fallback: self.extractive_fallback,
             thinking: self.thinking,
-            traces: moka::sync::Cache::builder()
-                .max_capacity(1_000)
-                // The default policy may refuse a newcomer in favour of what was read often; the last turns are what is asked about.
-                .eviction_policy(moka::policy::EvictionPolicy::lru())
-                .support_invalidation_closures()
-                .build(),
+            traces: Traces::default(),
         };
         Ok(Syntra { rooms: Arc::new(rooms), embedder, store })
     }

@@ -85,7 +85,7 @@ pub(super) fn note(turn: &Turn, ended: &Result<Answered>) {
 impl Rooms {
     /// Tells the router how good the answer of the turn `turn_id` was.
     pub(crate) fn feedback(&self, scope: &Scope, turn_id: &str, score: f32) -> Result<()> {
-        let trace = self.traces.get(&(scope.clone(), turn_id.to_owned())).ok_or_else(|| {
+        let trace = self.traces.get(scope, turn_id).ok_or_else(|| {
             let problem =
                 format!("there is no turn {turn_id:?} of this scope, or it is too long ago (the last 1000 are known)");
             Error::new(ErrorKind::NotFound, problem)

@@ -21,6 +21,7 @@ mod save;
 mod stream;
 mod tools;
 mod trace;
+mod traces;
 mod warmth;
 mod window;
 
@@ -30,6 +31,7 @@ pub(crate) use learned::LearnedFiles;
 pub(crate) use policies::HostPolicies;
 pub use stream::TurnStream;
 pub use trace::{Span, Trace, TracedMemory};
+pub(crate) use traces::Traces;
 pub(crate) use warmth::Warmth;
 pub(crate) use window::alike;
 
@@ -96,7 +98,7 @@ pub(crate) struct Rooms {
     pub(crate) extractive_fallback: bool,
     /// Whether a turn says its steps in words.
     pub(crate) thinking: bool,
-    pub(crate) traces: moka::sync::Cache<(Scope, String), Arc<Trace>>,
+    pub(crate) traces: Traces,
 }
 
 /// One question on its way.
@@ -270,9 +272,8 @@ async fn run(mut turn: Turn, out: stream::Emitter, kept: Arc<OnceLock<Arc<Trace>
             Event::Error(error)
         }
     };
-    let key = (turn.scope.clone(), turn.trace.turn_id.clone());
     let trace = Arc::new(turn.trace);
-    turn.rooms.traces.insert(key, trace.clone());
+    turn.rooms.traces.keep(turn.scope, trace.clone());
     // The cell is this turn's own and empty.
     let _ = kept.set(trace);
     out.emit(last).await;
@@ -412,7 +413,7 @@ impl Rooms {
 
     /// What `usage` costs at `target`: what the provider said, else the catalogue's price; `None` when nobody knows.
     pub(crate) fn cost(&self, target: &Target, usage: &Usage) -> Option<NanoDollars> {
-        usage.provider_cost.or_else(|| router::cost(&*self.catalogue.get(&target.provider, &target.model).ok()?, usage))
+        usage.provider_cost.or_else(|| router::cost(&*self.catalogue.known(&target.provider, &target.model)?, usage))
     }
 
     /// The plan for `ask` without a call: what a turn would do now.

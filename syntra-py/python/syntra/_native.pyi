@@ -1,7 +1,7 @@
 from collections.abc import Callable
 from typing import Any, final
 
-__all__ = ["Engine", "LazyTrace", "NativeError", "Stream", "Task", "Done", "Inbox", "_after_fork", "_shutdown", "__version__"]
+__all__ = ["Engine", "Lazy", "NativeError", "Stream", "Task", "Done", "Inbox", "_after_fork", "_shutdown", "__version__"]
 
 __version__: str
 
@@ -12,7 +12,7 @@ class Done:
     def __call__(self, reply: str) -> None: ...
 
 @final
-class LazyTrace:
+class Lazy:
     def json(self) -> str: ...
 
 @final

@@ -312,11 +312,10 @@ def memory_filter(
 
 
 def answer(row: tuple[Any, ...]) -> Answer:
-    """The answer whose fields are those of ``row``, in their order: lists with something in them and the message are JSON still."""
+    """The answer whose fields are those of ``row``, in their order: lists with something in them are JSON still."""
     values = list(row)
     values[2] = decode(list[ToolCall], json.loads(values[2])) if values[2] else []
     values[3] = decode(list[Citation], json.loads(values[3])) if values[3] else []
-    values[5] = values[5].encode()  # the sign that it is still to be read
     values[11] = Usage(*values[11])
     return Answer(*values)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal, Union
 
 from ._convert import decode
-from ._native import LazyTrace
+from ._native import Lazy
 from ._value import dataclass, lazily
 
 MemoryType = Literal["profile", "semantic", "episodic", "procedural"]
@@ -746,8 +746,8 @@ class Answer:
 
 
 # Most callers never look at these.
-lazily(Answer, "message", bytes, lambda text: decode(Message, json.loads(text)))
-lazily(Answer, "trace", LazyTrace, lambda lazy: decode(Trace, json.loads(lazy.json())))
+lazily(Answer, "message", Lazy, lambda lazy: decode(Message, json.loads(lazy.json())))
+lazily(Answer, "trace", Lazy, lambda lazy: decode(Trace, json.loads(lazy.json())))
 
 
 @dataclass(frozen=True, slots=True)

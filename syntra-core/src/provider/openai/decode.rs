@@ -102,13 +102,13 @@ impl Accumulator {
 
     /// Usage wherever a server puts it: beside the choices, in Groq's corner, or as llama.cpp's timings.
     fn count(&mut self, value: &Value) {
-        let usage = value.get("usage").filter(|u| u.is_object()).or_else(|| value.pointer("/x_groq/usage"));
+        let usage = value.get("usage").filter(|u| u.is_object()).or_else(|| value.get("x_groq")?.get("usage"));
         if let Some(usage) = usage {
             self.merge_usage(read_usage(usage));
         } else if let Some(timings) = value.get("timings").filter(|_| self.usage.is_none()) {
-            let cached = u64_at(timings, "/cache_n");
-            let input = u64_at(timings, "/prompt_n").map(|n| n + cached.unwrap_or(0));
-            let output = u64_at(timings, "/predicted_n");
+            let cached = u64_at(timings, "cache_n");
+            let input = u64_at(timings, "prompt_n").map(|n| n + cached.unwrap_or(0));
+            let output = u64_at(timings, "predicted_n");
             if input.is_some() && output.is_some() {
                 self.usage = Some(Usage {
                     input_tokens: input,
@@ -394,24 +394,25 @@ pub(crate) fn join_arguments(arguments: &mut String, piece: Option<&Value>) -> R
     Ok(())
 }
 
-/// The unsigned number at `pointer`; a whole float counts.
-pub(crate) fn u64_at(value: &Value, pointer: &str) -> Option<u64> {
-    let value = value.pointer(pointer)?;
+/// The unsigned number at `path`, names apart by `/`; a whole float counts.
+pub(crate) fn u64_at(value: &Value, path: &str) -> Option<u64> {
+    // `Value::pointer` copies each name to undo escapes, which are none here.
+    let value = path.split('/').try_fold(value, |value, name| value.get(name))?;
     value.as_u64().or_else(|| value.as_f64().filter(|f| f.fract() == 0.0 && (0.0..9e15).contains(f)).map(|f| f as u64))
 }
 
 /// Token counts in any of the spellings of Chat Completions servers.
 pub(super) fn read_usage(usage: &Value) -> Usage {
-    let input = u64_at(usage, "/prompt_tokens").or_else(|| u64_at(usage, "/input_tokens"));
-    let mut output = u64_at(usage, "/completion_tokens").or_else(|| u64_at(usage, "/output_tokens"));
-    let cached = u64_at(usage, "/prompt_tokens_details/cached_tokens")
-        .or_else(|| u64_at(usage, "/cached_tokens"))
-        .or_else(|| u64_at(usage, "/prompt_cache_hit_tokens"));
+    let input = u64_at(usage, "prompt_tokens").or_else(|| u64_at(usage, "input_tokens"));
+    let mut output = u64_at(usage, "completion_tokens").or_else(|| u64_at(usage, "output_tokens"));
+    let cached = u64_at(usage, "prompt_tokens_details/cached_tokens")
+        .or_else(|| u64_at(usage, "cached_tokens"))
+        .or_else(|| u64_at(usage, "prompt_cache_hit_tokens"));
     let reasoning =
-        u64_at(usage, "/completion_tokens_details/reasoning_tokens").or_else(|| u64_at(usage, "/reasoning_tokens"));
-    let cost = usage.pointer("/cost/total_cost").or_else(|| usage.get("cost")).and_then(Value::as_f64);
+        u64_at(usage, "completion_tokens_details/reasoning_tokens").or_else(|| u64_at(usage, "reasoning_tokens"));
+    let cost = usage.get("cost").map(|cost| cost.get("total_cost").unwrap_or(cost)).and_then(Value::as_f64);
     // xAI counts reasoning beside the output, not in it; the total tells.
-    if let (Some(i), Some(o), Some(r), Some(total)) = (input, output, reasoning, u64_at(usage, "/total_tokens"))
+    if let (Some(i), Some(o), Some(r), Some(total)) = (input, output, reasoning, u64_at(usage, "total_tokens"))
         && r > 0
         && i.checked_add(o).and_then(|n| n.checked_add(r)) == Some(total)
     {
@@ -421,7 +422,7 @@ pub(super) fn read_usage(usage: &Value) -> Usage {
         input_tokens: input,
         output_tokens: output,
         cached_input_tokens: cached,
-        cache_write_tokens: u64_at(usage, "/prompt_tokens_details/cache_write_tokens"),
+        cache_write_tokens: u64_at(usage, "prompt_tokens_details/cache_write_tokens"),
         reasoning_tokens: reasoning,
         provider_cost: cost.and_then(NanoDollars::from_usd),
         estimated: false,

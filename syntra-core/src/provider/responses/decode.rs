@@ -189,11 +189,11 @@ fn failed(response: &Value, status: &str) -> Error {
 fn read_usage(usage: &Value) -> Usage {
     let cost = usage.get("cost").and_then(Value::as_f64).or_else(|| usage.pointer("/cost/total_cost")?.as_f64());
     Usage {
-        input_tokens: u64_at(usage, "/input_tokens"),
-        output_tokens: u64_at(usage, "/output_tokens"),
-        cached_input_tokens: u64_at(usage, "/input_tokens_details/cached_tokens"),
-        cache_write_tokens: u64_at(usage, "/input_tokens_details/cache_write_tokens"),
-        reasoning_tokens: u64_at(usage, "/output_tokens_details/reasoning_tokens"),
+        input_tokens: u64_at(usage, "input_tokens"),
+        output_tokens: u64_at(usage, "output_tokens"),
+        cached_input_tokens: u64_at(usage, "input_tokens_details/cached_tokens"),
+        cache_write_tokens: u64_at(usage, "input_tokens_details/cache_write_tokens"),
+        reasoning_tokens: u64_at(usage, "output_tokens_details/reasoning_tokens"),
         provider_cost: cost.and_then(NanoDollars::from_usd),
         estimated: false,
     }
