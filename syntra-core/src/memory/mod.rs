@@ -11,6 +11,7 @@ mod recall_tests;
 mod rerank;
 mod sqlite;
 mod types;
+mod vectors;
 
 pub use extract::{ExtractedFact, extract_facts};
 pub use gather::Gathered;

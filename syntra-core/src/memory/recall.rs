@@ -1,30 +1,21 @@
 //! Remembering and recalling: the embedder, the store's strategies side by side, and one ranking over what they find.
 
 use super::rerank::{self, RerankReport};
-use super::{Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered, history};
+use super::{Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered, history, vectors};
 use crate::chat::Scope;
 use crate::clock::Clock;
 use crate::embed::Embedder;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::query::{self, QueryAnalysis};
-use crate::search::{
-    EntityFact, Filter, HybridRanker, RankQuery, Reranker, SearchQuery, Signal, Strategy, code_words, is_code, words,
-};
+use crate::search::{EntityFact, Filter, HybridRanker, RankQuery, Reranker, SearchQuery, Signal, Strategy};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde::Serialize;
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-/// How many texts go to the embedder in one call.
-const BATCH: usize = 256;
-/// A text longer than this many characters is embedded piece by piece.
-const PIECE_CHARS: usize = 600;
-/// How many pieces of a text are embedded; what comes after them is found by its words.
-const MOST_PIECES: usize = 16;
 /// How many candidates the two relevance strategies may each return, the graph, the profile, and the newest.
 const RELEVANCE_POOL: usize = 150;
 const GRAPH_POOL: usize = 50;
@@ -207,13 +198,13 @@ impl Memories {
     pub async fn remember(&self, scope: &Scope, mut items: Vec<NewMemory>) -> Result<Vec<Remembered>> {
         let missing: Vec<usize> =
             items.iter().enumerate().filter(|(_, item)| item.vector.is_none()).map(|(at, _)| at).collect();
-        for batch in missing.chunks(BATCH) {
+        for batch in missing.chunks(vectors::BATCH) {
             let texts: Vec<(&str, Option<&str>)> = batch
                 .iter()
                 .filter_map(|at| items.get(*at))
                 .map(|item| (item.text.as_str(), item.title.as_deref()))
                 .collect();
-            let vectors = self.embed_documents(&texts).await?;
+            let vectors = vectors::of_texts(&*self.embedder, &texts).await?;
             for (at, vector) in batch.iter().zip(vectors) {
                 if let Some(item) = items.get_mut(*at) {
                     item.vector = Some(vector);
@@ -239,7 +230,7 @@ impl Memories {
         watch.lap("analyse");
 
         let wants_vector = request.strategies.contains(&Strategy::Vector);
-        let vector = if wants_vector { Some(self.embed_question(scope, &request.text).await) } else { None };
+        let vector = if wants_vector { Some(self.of_question(scope, &request.text).await) } else { None };
         let (vector, embed_error) = match vector {
             Some(Ok(vector)) => (Some(vector), None),
             Some(Err(error)) => (None, Some(error)),
@@ -341,7 +332,7 @@ impl Memories {
         if let (Some(text), None) = (&patch.text, &patch.vector) {
             let old = self.store.get(scope, &[id.to_owned()]).await?;
             let title = patch.title.clone().or_else(|| old.first().and_then(|m| m.title.clone()));
-            patch.vector = self.embed_documents(&[(text, title.as_deref())]).await?.pop();
+            patch.vector = vectors::of_texts(&*self.embedder, &[(text, title.as_deref())]).await?.pop();
         }
         self.store.update(scope, id, patch).await
     }
@@ -352,7 +343,7 @@ impl Memories {
     /// Those of the embedder and of [`MemoryStore::supersede`].
     pub async fn supersede(&self, scope: &Scope, old: &str, mut new: NewMemory) -> Result<Remembered> {
         if new.vector.is_none() {
-            new.vector = self.embed_documents(&[(&new.text, new.title.as_deref())]).await?.pop();
+            new.vector = vectors::of_texts(&*self.embedder, &[(&new.text, new.title.as_deref())]).await?.pop();
         }
         self.store.supersede(scope, old, new).await
     }
@@ -389,41 +380,10 @@ impl Memories {
         self.store.stats(scope).await
     }
 
-    /// The vector of a question without the names of those who speak in the scope: who is asked about is matched as structure,
-    /// and in the text it would pull every turn that mentions the name.
-    async fn embed_question(&self, scope: &Scope, text: &str) -> Result<Vec<f32>> {
+    /// The vector of a question, without the names of those who speak in the scope.
+    async fn of_question(&self, scope: &Scope, text: &str) -> Result<Vec<f32>> {
         let names = self.store.speakers(scope).await.unwrap_or_default();
-        self.embedder.embed_query(&without_names(text, &names)).await
-    }
-
-    /// Vectors of texts with their titles. A long text is embedded in pieces, and its vector is their mean.
-    async fn embed_documents(&self, texts: &[(&str, Option<&str>)]) -> Result<Vec<Vec<f32>>> {
-        let mut pieces: Vec<String> = Vec::with_capacity(texts.len());
-        let mut counts: Vec<usize> = Vec::with_capacity(texts.len());
-        for (text, title) in texts {
-            let before = pieces.len();
-            // An embedder knows words, not identifiers.
-            let text = if is_code(text) { Cow::Owned(code_words(text)) } else { Cow::Borrowed(*text) };
-            let titled = match title {
-                Some(title) if !title.is_empty() => Cow::Owned(format!("{title}\n{text}")),
-                _ => text,
-            };
-            pieces.extend(split(&titled));
-            counts.push(pieces.len() - before);
-        }
-        let mut vectors = Vec::with_capacity(pieces.len());
-        for batch in pieces.chunks(BATCH) {
-            let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
-            vectors.extend(self.embedder.embed(&batch).await?);
-        }
-        if vectors.len() != pieces.len() {
-            return Err(Error::new(
-                ErrorKind::Embedding,
-                format!("the embedder returned {} vectors for {} texts", vectors.len(), pieces.len()),
-            ));
-        }
-        let mut vectors = vectors.into_iter();
-        counts.into_iter().map(|count| mean(vectors.by_ref().take(count).collect())).collect()
+        vectors::of_question(&*self.embedder, text, &names).await
     }
 }
 
@@ -474,63 +434,6 @@ fn check(request: &RecallRequest) -> Result<()> {
         return Err(Error::invalid("no strategy to recall with: name one or leave the default of all five"));
     }
     Ok(())
-}
-
-/// `text` without the words of `names`; as it is where nothing else would be left.
-fn without_names(text: &str, names: &[String]) -> String {
-    let names: Vec<String> = names.iter().flat_map(|name| words(name)).collect();
-    if names.is_empty() {
-        return text.to_owned();
-    }
-    let is_name = |word: &str| {
-        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-        let bare = bare.strip_suffix("'s").or_else(|| bare.strip_suffix("\u{2019}s")).unwrap_or(bare);
-        !bare.is_empty() && names.contains(&bare.to_lowercase())
-    };
-    let left: Vec<&str> = text.split_whitespace().filter(|word| !is_name(word)).collect();
-    if left.iter().any(|word| word.chars().any(char::is_alphanumeric)) { left.join(" ") } else { text.to_owned() }
-}
-
-/// Pieces of about [`PIECE_CHARS`] characters, cut at white space where there is some.
-fn split(text: &str) -> Vec<String> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while !rest.is_empty() && pieces.len() < MOST_PIECES {
-        let Some((end, _)) = rest.char_indices().nth(PIECE_CHARS) else {
-            pieces.push(rest.to_owned());
-            break;
-        };
-        let head = rest.get(..end).unwrap_or(rest);
-        let cut = head.rfind(char::is_whitespace).filter(|at| *at > end / 2).unwrap_or(end);
-        let (piece, tail) = rest.split_at(cut);
-        if piece.chars().any(char::is_alphanumeric) {
-            pieces.push(piece.to_owned());
-        }
-        rest = tail.trim_start();
-    }
-    if pieces.is_empty() {
-        pieces.push(text.to_owned());
-    }
-    pieces
-}
-
-/// The mean direction of `vectors`.
-fn mean(mut vectors: Vec<Vec<f32>>) -> Result<Vec<f32>> {
-    if vectors.len() == 1
-        && let Some(vector) = vectors.pop()
-    {
-        return Ok(vector);
-    }
-    let mut sum: Vec<f32> = vec![0.0; vectors.first().map_or(0, Vec::len)];
-    for vector in &vectors {
-        sum.iter_mut().zip(vector).for_each(|(total, x)| *total += x);
-    }
-    let norm = sum.iter().map(|x| x * x).sum::<f32>().sqrt();
-    if !norm.is_finite() || norm < 1e-9 {
-        return Err(Error::new(ErrorKind::Embedding, "the pieces of a text have no common direction"));
-    }
-    sum.iter_mut().for_each(|x| *x /= norm);
-    Ok(sum)
 }
 
 /// Times the steps of a recall.
