@@ -219,7 +219,7 @@ impl Memories {
     /// replaced since stands beside what replaced it, with the same score.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidInput`] for an empty question, a limit of 0 or over 200, or no strategy; the store's when every strategy
+    /// [`crate::ErrorKind::InvalidInput`] for an empty question, a limit of 0 or over 200, or no strategy; the store's when every strategy
     /// failed or the memories cannot be read.
     pub async fn recall(&self, scope: &Scope, request: RecallRequest) -> Result<Recall> {
         check(&request)?;

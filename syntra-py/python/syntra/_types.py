@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar, Literal, Union
 
 from ._convert import decode
@@ -83,9 +82,10 @@ class Image:
     @classmethod
     def from_path(cls, path: str | PathLike[str], *, detail: str | None = None) -> Image:
         """The picture in a file; its type is told by its name."""
-        file = Path(path)
         import mimetypes
+        from pathlib import Path
 
+        file = Path(path)
         media_type = mimetypes.guess_type(file.name)[0]
         if media_type is None or not media_type.startswith("image/"):
             raise ValueError(f"{file.name} is not named like a picture")
