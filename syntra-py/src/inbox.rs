@@ -1,8 +1,8 @@
 //! What calls of one event loop came to, carried into it together.
 //!
 //! A runtime thread that took the GIL for each result would stop for as long as Python runs, and every result would wake the loop once more.
-//! So a result is put into a box, the first of them wakes the loop by a byte in a pipe, and the loop, which has the GIL anyway, takes all
-//! that are there.
+//! So a result is put into a box, the first of them wakes the loop by a byte in a pipe once the others that are ready are in it too, and the
+//! loop, which has the GIL anyway, takes all that are there.
 
 use crate::deliver::deliver;
 use crate::outcome::Outcome;

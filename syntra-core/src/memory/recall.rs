@@ -230,7 +230,7 @@ impl Memories {
         watch.lap("analyse");
 
         let wants_vector = request.strategies.contains(&Strategy::Vector);
-        let vector = if wants_vector { Some(self.of_question(scope, &request.text).await) } else { None };
+        let vector = if wants_vector { Some(self.question_vector(scope, &request.text).await) } else { None };
         let (vector, embed_error) = match vector {
             Some(Ok(vector)) => (Some(vector), None),
             Some(Err(error)) => (None, Some(error)),
@@ -381,7 +381,7 @@ impl Memories {
     }
 
     /// The vector of a question, without the names of those who speak in the scope.
-    async fn of_question(&self, scope: &Scope, text: &str) -> Result<Vec<f32>> {
+    async fn question_vector(&self, scope: &Scope, text: &str) -> Result<Vec<f32>> {
         let names = self.store.speakers(scope).await.unwrap_or_default();
         vectors::of_question(&*self.embedder, text, &names).await
     }

@@ -183,8 +183,7 @@ def _dataclass(cls: Any) -> Converter:
             value = f"{value} if {name!r} in data else _new_{name}()"
         arguments.append(f"{name}={value}")
     names["_known"] = known
-    # A trace that nobody has looked at is no dict.
-    lines = ["def convert(data):", " if data.__class__ is not dict:", "  return data", " _checked(_cls, data, _known)"]
+    lines = ["def convert(data):", " _checked(_cls, data, _known)"]
     exec("\n".join([*lines, f" return _cls({', '.join(arguments)})"]), names)
     return typing.cast(Converter, names["convert"])
 

@@ -80,6 +80,8 @@ const SYSTEM: &str = "You are a helpful assistant. Be brief.";
 
 impl World {
     pub(crate) fn new(base: &str) -> Result<Self, Box<dyn Error>> {
+        // The workspace's reqwest brings no cryptography of its own. Where there is some already it serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let adapter = Arc::new(HttpProvider::compatible("mock", base, Some("key".into()))?);
         let syntra = Syntra::builder().in_memory().shared_provider(adapter.clone()).models("mock", ["mock"]).build()?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -95,7 +97,7 @@ impl World {
         catalogue.insert(model);
         let providers: Vec<Arc<dyn Provider>> = vec![adapter.clone()];
         Ok(Self {
-            bare: bare()?,
+            bare: reqwest::Client::builder().no_proxy().build()?,
             url: format!("{base}/chat/completions"),
             adapter,
             syntra,
@@ -233,15 +235,6 @@ impl World {
         }
         if text == 0 { Err("no text".into()) } else { Ok(()) }
     }
-}
-
-/// The workspace's reqwest brings no cryptography of its own; a plain connection needs it named all the same.
-fn bare() -> Result<reqwest::Client, Box<dyn Error>> {
-    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    Ok(reqwest::Client::builder().no_proxy().tls_backend_preconfigured(tls).build()?)
 }
 
 fn check(text: &str) -> Outcome {
