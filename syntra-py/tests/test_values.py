@@ -8,12 +8,13 @@ import json
 import pickle
 import subprocess
 import sys
+import typing
 from typing import Any
 
 import pytest
 
 import syntra
-from syntra import Image, Message, Scope, Text, ToolCall, ToolCallEvent, Usage
+from syntra import Image, Message, Scope, Syntra, Text, ToolCall, ToolCallEvent, Usage
 from syntra._convert import decode
 from syntra._options import ask_params
 
@@ -63,6 +64,25 @@ def test_values() -> None:
             raise AssertionError
 
 
+def test_the_standard_library_knows_them() -> None:
+    @dataclasses.dataclass(frozen=True)
+    class Tenant(Scope):
+        plan: str = "free"
+
+    assert dataclasses.asdict(Tenant("a", "b")) == {"org": "a", "user": "b", "plan": "free"}
+    assert [f.name for f in dataclasses.fields(ToolCallEvent)] == [f.name for f in dataclasses.fields(ToolCall)]
+    assert [(f.name, f.type, f.repr) for f in dataclasses.fields(Image)][:2] == [("url", "str | None", True), ("data", "bytes | None", False)]
+    with Syntra() as client:
+        client.remember(Tenant("a", "b"), "The spare key is under the blue pot.")
+        assert client.memory_stats(Scope("a", "b")).total == 1
+
+
+def test_what_is_imported_late_is_there() -> None:
+    assert set(syntra.__all__) <= set(dir(syntra)) and len(typing.get_type_hints(syntra.Settings)) > 30
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = getattr(syntra, "nonsense")  # noqa: B009 (a name that no checker would let through)
+
+
 def test_importing_takes_little() -> None:
     """At most 50 ms and 30 MB on a machine of one's own; here a machine may be busy, so what counts is what is not done."""
     code = """if True:
@@ -70,7 +90,8 @@ def test_importing_takes_little() -> None:
         before = resource.getrusage(resource.RUSAGE_SELF)
         import syntra
         after = resource.getrusage(resource.RUSAGE_SELF)
-        for name in ("asyncio", "ssl", "logging", "http", "email", "numpy", "concurrent.futures", "mimetypes"):
+        others = ("asyncio", "ssl", "logging", "http", "email", "numpy", "concurrent.futures", "mimetypes", "inspect", "dataclasses")
+        for name in (*others, "syntra._lent", "syntra._settings"):
             assert name not in sys.modules, name
         used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         assert used < 0.5, f"{used} s of CPU"

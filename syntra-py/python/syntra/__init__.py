@@ -3,6 +3,8 @@
 :class:`Syntra` is the front door for plain code and :class:`AsyncSyntra` for asyncio; everything else here is what they take and give.
 """
 
+from typing import TYPE_CHECKING, Any
+
 from ._async import AsyncSyntra
 from ._errors import (
     Attempt,
@@ -32,33 +34,7 @@ from ._errors import (
     UnsupportedError,
 )
 from ._host import Embedder, Provider, StreamingProvider
-from ._lent import (
-    BuiltContext,
-    Candidate,
-    Clock,
-    ContextBuilder,
-    ContextInput,
-    EntityLine,
-    FleetModel,
-    MemoryFilter,
-    MemoryPatch,
-    MemoryStore,
-    Needs,
-    NewThreadMessage,
-    NewVector,
-    Ranked,
-    Ranker,
-    RankQuery,
-    Reranker,
-    RouteOutcome,
-    RouteQuery,
-    Router,
-    SearchQuery,
-    ThreadStore,
-    WeighedMemory,
-)
 from ._native import __version__
-from ._options import AskOptions, MemoryOptions, Settings
 from ._stream import AsyncStream, Stream
 from ._sync import Syntra
 from ._tools import FunctionTool, ToolUse
@@ -161,6 +137,34 @@ from ._types import (
     Usage,
     UsageEvent,
 )
+
+if TYPE_CHECKING:
+    from ._lent import (
+        BuiltContext,
+        Candidate,
+        Clock,
+        ContextBuilder,
+        ContextInput,
+        EntityLine,
+        FleetModel,
+        MemoryFilter,
+        MemoryPatch,
+        MemoryStore,
+        Needs,
+        NewThreadMessage,
+        NewVector,
+        Ranked,
+        Ranker,
+        RankQuery,
+        Reranker,
+        RouteOutcome,
+        RouteQuery,
+        Router,
+        SearchQuery,
+        ThreadStore,
+        WeighedMemory,
+    )
+    from ._settings import AskOptions, MemoryOptions, Settings
 
 __all__ = [
     "Answer",
@@ -322,3 +326,19 @@ __all__ = [
     "WeighedMemory",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What a program that only calls has no need of is imported when it is first named: a fifth of the whole."""
+    if name in __all__:
+        from . import _lent, _settings
+
+        for module in (_lent, _settings):
+            if hasattr(module, name):
+                value = globals()[name] = getattr(module, name)
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

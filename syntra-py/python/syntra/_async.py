@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ._convert import decode
 from ._engine import Base, awaited, reraised
 from ._options import (
-    AskOptions,
     Item,
-    MemoryOptions,
     Question,
-    Settings,
     answer,
     ask_params,
     id_list,
@@ -54,6 +51,8 @@ from ._value import asyncio
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
+
+    from ._settings import AskOptions, MemoryOptions, Settings
 
 
 class AsyncSyntra(Base):
@@ -268,9 +267,7 @@ class AsyncSyntra(Base):
         page = {"offset": offset, "limit": limit}
         return decode(list[Thread], await self._call("threads", params(scope, page=page)))
 
-    async def history(
-        self, scope: Scope, thread: str, *, limit: int = 100, before: int | None = None
-    ) -> list[ThreadMessage]:
+    async def history(self, scope: Scope, thread: str, *, limit: int = 100, before: int | None = None) -> list[ThreadMessage]:
         """The newest ``limit`` messages of a thread (those before the place ``before``), oldest of them first."""
         found = await self._call("history", params(scope, thread=thread, limit=limit, before=before))
         return decode(list[ThreadMessage], found)

@@ -11,7 +11,7 @@ from ._errors import InvalidInputError
 from ._types import Image, Message, Part, Target, Text, Tool, ToolCall, ToolResult
 
 if TYPE_CHECKING:
-    from ._options import AskOptions
+    from ._settings import AskOptions
 
 #: Fields of a request that say nothing of the answer.
 _IGNORED = frozenset(("user", "n", "stream", "stream_options", "store", "parallel_tool_calls", "safety_identifier", "service_tier", "metadata"))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import re
 import types
 import typing
@@ -12,6 +10,8 @@ from datetime import date, datetime, timezone
 from enum import Enum
 from os import PathLike, fspath
 from typing import Any, TypeVar, Union
+
+from ._value import MISSING, base64, dataclasses, fields
 
 T = TypeVar("T")
 Converter = Callable[[Any], Any]
@@ -59,7 +59,7 @@ def encode(value: Any) -> Any:
     own: Any = getattr(typing.cast(Any, value), "_to_json", None)
     if own is not None:
         return own()
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if fields(kind) is not None or hasattr(kind, "__dataclass_fields__"):
         encoder = _ENCODERS[kind] = _encoder(kind)
         return encoder(value)
     if isinstance(value, datetime):
@@ -77,7 +77,7 @@ def encode(value: Any) -> Any:
         return fspath(typing.cast("PathLike[str]", value))
     if isinstance(value, (list, tuple, set, frozenset)):
         return [encode(item) for item in typing.cast("Sequence[Any]", value)]
-    as_list: Any = getattr(typing.cast(Any, value), "tolist", None)
+    as_list: Any = getattr(value, "tolist", None)
     if as_list is not None:  # numpy arrays and scalars
         return as_list()
     raise TypeError(f"cannot be given to syntra: {type(value).__name__}")
@@ -90,7 +90,7 @@ _ENCODERS: dict[Any, Converter] = {}
 
 def _encoder(kind: Any) -> Converter:
     tag = getattr(kind, "type", None)
-    names = tuple(field.name for field in dataclasses.fields(kind))
+    names = tuple(of.name for of in fields(kind) or dataclasses.fields(kind))
 
     def encoded(value: Any) -> dict[str, Any]:
         out: dict[str, Any] = {"type": tag} if isinstance(tag, str) else {}
@@ -145,7 +145,7 @@ def _make(hint: Any) -> Converter:
         return lambda data: {k: item(v) for k, v in _pairs(data)}
     if hasattr(hint, "_from_json"):
         return typing.cast(Converter, hint._from_json)
-    if dataclasses.is_dataclass(hint):
+    if fields(hint) is not None:
         return _dataclass(hint)
     raise TypeError(f"no converter for {hint!r}")
 
@@ -166,20 +166,18 @@ def _dataclass(cls: Any) -> Converter:
     hints = typing.get_type_hints(cls)
     names: dict[str, Any] = {"_cls": cls, "_word": _word, "_checked": _checked}
     known, arguments = {"type"}, list[str]()
-    for field in dataclasses.fields(cls):
-        if not field.init:
-            continue
-        name, hint = field.name, hints[field.name]
+    for of in fields(cls) or ():
+        name, hint = of.name, hints[of.name]
         known.add(name)
         value = f"data[{name!r}]"
         if hint not in (Any, bool, int):
             names[f"_make_{name}"] = _converter(hint)
             value = f"_make_{name}({value})"
-        if field.default is not dataclasses.MISSING:
-            names[f"_default_{name}"] = field.default
+        if of.default is not MISSING:
+            names[f"_default_{name}"] = of.default
             value = f"{value} if {name!r} in data else _default_{name}"
-        elif field.default_factory is not dataclasses.MISSING:
-            names[f"_new_{name}"] = field.default_factory
+        elif of.default_factory is not MISSING:
+            names[f"_new_{name}"] = of.default_factory
             value = f"{value} if {name!r} in data else _new_{name}()"
         arguments.append(f"{name}={value}")
     names["_known"] = known

@@ -14,9 +14,8 @@ from ._convert import encode
 from ._errors import Kept, from_json
 from ._host import ROOMS, Dispatcher
 from ._native import Engine, Inbox, NativeError, Task
-from ._options import Settings
 from ._types import EmbedderConfig, ProviderConfig
-from ._value import asyncio
+from ._value import asyncio, keywords
 
 T = TypeVar("T")
 
@@ -111,8 +110,8 @@ def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], d
     if data_dir is not None:
         config["data_dir"] = encode(data_dir)
     for name, value in settings.items():
-        if name not in Settings.__annotations__:
-            raise TypeError(f"unknown setting {name!r}; there are {', '.join(sorted(Settings.__annotations__))}")
+        if name not in keywords.Settings.__annotations__:
+            raise TypeError(f"unknown setting {name!r}; there are {', '.join(sorted(keywords.Settings.__annotations__))}")
         if value is None:
             continue
         if name == "providers":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import inspect
 import itertools
 import json
 import os
@@ -15,10 +14,9 @@ from typing import Any, Protocol, Union, runtime_checkable
 
 from ._convert import decode, encode
 from ._errors import Kept, SyntraError
-from ._lent import ClockObject, ContextObject, RankerObject, RerankerObject, RouterObject, memory_store, thread_store
 from ._tools import FunctionTool, ToolObject
 from ._types import Event, Request, Response
-from ._value import asyncio
+from ._value import asyncio, inspect, rooms
 
 Reply = Union[str, Response]
 Piece = Union[str, Event]
@@ -274,13 +272,13 @@ if hasattr(os, "register_at_fork"):
 #: What stands for an object of each room, and how it is made.
 ROOMS: dict[str, Callable[[Any], Any]] = {
     "embedder": _EmbedderObject,
-    "router": RouterObject,
-    "ranker": RankerObject,
-    "reranker": RerankerObject,
-    "context_builder": ContextObject,
-    "memory_store": memory_store,
-    "thread_store": thread_store,
-    "clock": ClockObject,
+    "router": lambda router: rooms.RouterObject(router),
+    "ranker": lambda ranker: rooms.RankerObject(ranker),
+    "reranker": lambda reranker: rooms.RerankerObject(reranker),
+    "context_builder": lambda builder: rooms.ContextObject(builder),
+    "memory_store": lambda store: rooms.memory_store(store),
+    "thread_store": lambda store: rooms.thread_store(store),
+    "clock": lambda clock: rooms.ClockObject(clock),
 }
 #: The method by which such an object is known, where the stores' own check does not say it.
 _NEEDED = {"router": "plan", "ranker": "rank", "reranker": "rerank", "context_builder": "build", "clock": "now"}

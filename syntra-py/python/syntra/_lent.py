@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import field
 from datetime import datetime
 from typing import Any, Literal, Protocol, Union, runtime_checkable
 
@@ -31,7 +29,7 @@ from ._types import (
     ThreadMessage,
     ThreadSummary,
 )
-from ._value import dataclass
+from ._value import dataclass, field, inspect
 
 # --- router -----------------------------------------------------------------------------------------------------------
 
@@ -396,12 +394,8 @@ class ThreadStore(Protocol):
     def read(self, scope: Scope, id: str) -> Thread | Awaitable[Thread]: ...
     def list(self, scope: Scope, offset: int, limit: int) -> Sequence[Thread] | Awaitable[Sequence[Thread]]: ...
     def delete(self, scope: Scope, id: str) -> bool | Awaitable[bool]: ...
-    def append(
-        self, scope: Scope, id: str, messages: NewMessages
-    ) -> Sequence[ThreadMessage] | Awaitable[Sequence[ThreadMessage]]: ...
-    def history(
-        self, scope: Scope, id: str, limit: int, before: int | None
-    ) -> Sequence[ThreadMessage] | Awaitable[Sequence[ThreadMessage]]: ...
+    def append(self, scope: Scope, id: str, messages: NewMessages) -> Sequence[ThreadMessage] | Awaitable[Sequence[ThreadMessage]]: ...
+    def history(self, scope: Scope, id: str, limit: int, before: int | None) -> Sequence[ThreadMessage] | Awaitable[Sequence[ThreadMessage]]: ...
     def erase(self, scope: Scope) -> int | Awaitable[int]: ...
 
 

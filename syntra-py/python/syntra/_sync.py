@@ -11,11 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ._convert import decode
 from ._engine import Base, reraised
 from ._options import (
-    AskOptions,
     Item,
-    MemoryOptions,
     Question,
-    Settings,
     answer,
     ask_params,
     id_list,
@@ -53,6 +50,8 @@ from ._types import (
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
+
+    from ._settings import AskOptions, MemoryOptions, Settings
 
 
 class Syntra(Base):
@@ -270,9 +269,7 @@ class Syntra(Base):
         page = {"offset": offset, "limit": limit}
         return decode(list[Thread], self._call("threads", params(scope, page=page)))
 
-    def history(
-        self, scope: Scope, thread: str, *, limit: int = 100, before: int | None = None
-    ) -> list[ThreadMessage]:
+    def history(self, scope: Scope, thread: str, *, limit: int = 100, before: int | None = None) -> list[ThreadMessage]:
         """The newest ``limit`` messages of a thread (those before the place ``before``), oldest of them first."""
         found = self._call("history", params(scope, thread=thread, limit=limit, before=before))
         return decode(list[ThreadMessage], found)

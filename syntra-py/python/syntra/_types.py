@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import field
 from datetime import datetime
 from os import PathLike
 from typing import Any, ClassVar, Literal, Union
 
 from ._convert import decode
 from ._native import Lazy
-from ._value import dataclass, lazily
+from ._value import base64, dataclass, field, lazily
 
 MemoryType = Literal["profile", "semantic", "episodic", "procedural"]
 Role = Literal["system", "user", "assistant", "tool"]
@@ -26,9 +24,7 @@ Recovery = Literal["resume", "resume_or_restart", "fail"]
 #: in turns, drawn by weight, or from the cheapest up as far as an answer is no good (``ladder``).
 RoutingStrategy = Literal["balanced", "cheapest", "fastest", "best", "round_robin", "weighted", "ladder"]
 #: What a question is about, as the router sees it.
-Intent = Literal[
-    "social_chat", "qa_retrieval", "coding_help", "editing_writing", "reasoning_math", "web_search", "shopping", "vision"
-]
+Intent = Literal["social_chat", "qa_retrieval", "coding_help", "editing_writing", "reasoning_math", "web_search", "shopping", "vision"]
 #: What a question wants of the assistant.
 QueryIntent = Literal["conversation", "question", "recall", "command"]
 #: Where in a context something stands.

@@ -1,19 +1,34 @@
-"""What keeps `import syntra` light: dataclasses whose methods are not each compiled at import, and asyncio when it is first needed.
+"""What keeps `import syntra` light: dataclasses without the module that makes them, and modules that are imported when first needed.
 
-The dataclass decorator writes six methods a class as source and compiles them, half a millisecond each time and a hundred times here. The
-one below has the same classes out of it (``fields``, ``replace``, ``match``, slots, pickling) with shared methods, and compiles a
-class's ``__init__`` when its first object is made. Type checkers see the real one.
+The dataclass decorator of the standard library writes six methods a class as source and compiles them, half a millisecond each time and a
+hundred times here, and its module reads the sources of others by way of a dozen more. The one below has the same classes out of it
+(``fields``, ``replace``, ``match``, slots, pickling) with shared methods, compiles a class's ``__init__`` when its first object is made, and
+has the standard library describe a class when somebody asks. Type checkers see the real one.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+__all__ = [
+    "MISSING",
+    "Field",
+    "asyncio",
+    "base64",
+    "dataclass",
+    "dataclasses",
+    "field",
+    "fields",
+    "inspect",
+    "keywords",
+    "lazily",
+    "rooms",
+]
 
-class _Lazy:
+
+class _Later:
     """A module that is imported when something of it is first asked for."""
 
     def __init__(self, name: str) -> None:
@@ -25,13 +40,58 @@ class _Lazy:
         return value
 
 
+#: Where a field has no default.
+MISSING: Any = object()
+
+
+class Field:
+    """One field of a class, as :func:`dataclasses.field` describes it."""
+
+    __slots__ = ("default", "default_factory", "name", "repr")
+
+    def __init__(self, *, default: Any = MISSING, default_factory: Any = MISSING, repr: bool = True) -> None:
+        self.name = ""
+        self.default = default
+        self.default_factory = default_factory
+        self.repr = repr
+
+
+def fields(cls: Any) -> tuple[Field, ...] | None:
+    """The fields of a class that was made here; ``None`` of any other."""
+    own: tuple[Field, ...] | None = cls.__dict__.get("_syntra_fields")
+    return own
+
+
+class _Described:
+    """What the standard library would know of a class; it is asked when somebody looks."""
+
+    def __init__(self, owner: Any, name: str) -> None:
+        self._owner = owner
+        self._name = name
+
+    def __get__(self, _: object, __: object) -> Any:
+        owner, body = self._owner, dict[str, Any]()
+        for of in owner._syntra_fields:
+            if of.default is not MISSING:
+                body[of.name] = dataclasses.field(default=of.default, repr=of.repr)
+            elif of.default_factory is not MISSING:
+                body[of.name] = dataclasses.field(default_factory=of.default_factory, repr=of.repr)
+            elif not of.repr:
+                body[of.name] = dataclasses.field(repr=False)
+        hints = {name: hint for of in reversed(owner.__mro__[:-1]) for name, hint in of.__annotations__.items()}
+        body["__annotations__"] = {of.name: hints[of.name] for of in owner._syntra_fields}
+        alike: Any = dataclasses.dataclass(frozen=True)(type(owner.__name__, (), body))
+        setattr(owner, self._name, getattr(alike, self._name))
+        return getattr(alike, self._name)
+
+
 def _repr(self: Any) -> str:
-    shown = (f"{f.name}={getattr(self, f.name)!r}" for f in dataclasses.fields(self) if f.repr)
+    shown = (f"{of.name}={getattr(self, of.name)!r}" for of in self._syntra_fields if of.repr)
     return f"{type(self).__qualname__}({', '.join(shown)})"
 
 
 def _values(self: Any) -> tuple[Any, ...]:
-    return tuple(getattr(self, f.name) for f in dataclasses.fields(self))
+    return tuple(getattr(self, of.name) for of in self._syntra_fields)
 
 
 def _eq(self: Any, other: object) -> Any:
@@ -51,8 +111,8 @@ def _getstate(self: Any) -> tuple[Any, ...]:
 
 
 def _setstate(self: Any, state: tuple[Any, ...]) -> None:
-    for field, value in zip(dataclasses.fields(self), state):
-        object.__setattr__(self, field.name, value)
+    for of, value in zip(self._syntra_fields, state):
+        object.__setattr__(self, of.name, value)
 
 
 def _first_init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -63,18 +123,18 @@ def _first_init(self: Any, *args: Any, **kwargs: Any) -> None:
 
 
 def _compiled(cls: Any) -> Callable[..., None]:
-    names: dict[str, Any] = {"_new": dataclasses.MISSING}
+    names: dict[str, Any] = {"_new": MISSING}
     signature, body = ["self"], list[str]()
-    for field in dataclasses.fields(cls):
-        name = field.name
+    for of in cls._syntra_fields:
+        name = of.name
         # Past the class's own refusal, straight into the slot.
         names[f"_set_{name}"] = getattr(cls, name).__set__
         value = name
-        if field.default is not dataclasses.MISSING:
-            names[f"_default_{name}"] = field.default
+        if of.default is not MISSING:
+            names[f"_default_{name}"] = of.default
             signature.append(f"{name}=_default_{name}")
-        elif field.default_factory is not dataclasses.MISSING:
-            names[f"_make_{name}"] = field.default_factory
+        elif of.default_factory is not MISSING:
+            names[f"_make_{name}"] = of.default_factory
             signature.append(f"{name}=_new")
             value = f"_make_{name}() if {name} is _new else {name}"
         else:
@@ -87,6 +147,7 @@ def _compiled(cls: Any) -> Callable[..., None]:
 
 
 _METHODS: dict[str, Any] = {
+    "__init__": _first_init,
     "__eq__": _eq,
     "__hash__": _hash,
     "__setattr__": _no_set,
@@ -100,14 +161,26 @@ def _frozen(*, frozen: bool, slots: bool) -> Callable[[Any], Any]:
     assert frozen and slots, "that is what all of them are"
 
     def wrap(cls: Any) -> Any:
-        shows = "__repr__" in cls.__dict__
-        made: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=True)(cls)
-        for name, method in _METHODS.items():
-            setattr(made, name, method)
-        if not shows:
-            made.__repr__ = _repr
-        made.__init__ = _first_init
-        setattr(made, "__match_args__", tuple(f.name for f in dataclasses.fields(made)))  # noqa: B010 (mypy forbids the other way)
+        body = {name: value for name, value in cls.__dict__.items() if name not in ("__dict__", "__weakref__")}
+        own = list[Field]()
+        for name, hint in cls.__annotations__.items():
+            if not hint.startswith("ClassVar"):
+                value = body.pop(name, MISSING)
+                of = value if isinstance(value, Field) else Field(default=value)
+                of.name = name
+                own.append(of)
+        all_fields = (*getattr(cls, "_syntra_fields", ()), *own)
+        body |= _METHODS
+        body.setdefault("__repr__", _repr)
+        body["__slots__"] = tuple(of.name for of in own)
+        body["__match_args__"] = tuple(of.name for of in all_fields)
+        body["_syntra_fields"] = all_fields
+        # Slots are only given to a class that is being made, so it is made once more.
+        made = type(cls)(cls.__name__, cls.__bases__, body)
+        made.__qualname__ = cls.__qualname__
+        made.__annotations__ = cls.__annotations__
+        for name in ("__dataclass_fields__", "__dataclass_params__"):
+            setattr(made, name, _Described(made, name))
         return made
 
     return wrap
@@ -128,8 +201,20 @@ def lazily(cls: Any, name: str, kind: type[Any], make: Callable[[Any], Any]) -> 
 
 
 if TYPE_CHECKING:
-    import asyncio as asyncio
-    from dataclasses import dataclass as dataclass
+    import asyncio
+    import base64
+    import dataclasses
+    import inspect
+    from dataclasses import dataclass, field
+
+    import syntra._lent as rooms
+    import syntra._settings as keywords
 else:
-    asyncio = _Lazy("asyncio")
+    asyncio = _Later("asyncio")
+    base64 = _Later("base64")
+    dataclasses = _Later("dataclasses")
+    inspect = _Later("inspect")
     dataclass = _frozen
+    field = Field
+    rooms = _Later("syntra._lent")
+    keywords = _Later("syntra._settings")

@@ -47,7 +47,7 @@ from ._types import (
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
 
-    from ._options import AskOptions
+    from ._settings import AskOptions
 
 T = TypeVar("T")
 Messages = Iterable[Mapping[str, Any]]
@@ -61,10 +61,7 @@ _ERRORS: dict[str, tuple[str, int]] = {
     "not_found": ("NotFoundError", 404),
     "model_unavailable": ("NotFoundError", 404),
     "conflict": ("ConflictError", 409),
-    **{
-        kind: ("BadRequestError", 400)
-        for kind in ("invalid_input", "bad_request", "context_too_long", "content_policy", "unsupported", "config")
-    },
+    **{kind: ("BadRequestError", 400) for kind in ("invalid_input", "bad_request", "context_too_long", "content_policy", "unsupported", "config")},
 }
 
 
@@ -214,9 +211,7 @@ class AsyncChunkStream:
         await self.close()
 
 
-def _asked(
-    messages: Messages, given: Mapping[str, Any], defaults: AskOptions, model: str, known: Sequence[Target]
-) -> tuple[Any, AskOptions]:
+def _asked(messages: Messages, given: Mapping[str, Any], defaults: AskOptions, model: str, known: Sequence[Target]) -> tuple[Any, AskOptions]:
     question, history, instructions = conversation(messages)
     options: AskOptions = {**defaults, **ask_options(given)}
     if not options.get("thread"):
@@ -258,9 +253,7 @@ class _Completions:
     def create(self, *, messages: Messages, model: str = ..., stream: Literal[False] | None = ..., **given: Any) -> ChatCompletion: ...
     @overload
     def create(self, *, messages: Messages, model: str = ..., stream: Literal[True], **given: Any) -> ChunkStream: ...
-    def create(
-        self, *, messages: Messages, model: str = "auto", stream: bool | None = False, **given: Any
-    ) -> ChatCompletion | ChunkStream:
+    def create(self, *, messages: Messages, model: str = "auto", stream: bool | None = False, **given: Any) -> ChatCompletion | ChunkStream:
         """Answers a conversation. ``model`` is ``provider/model``, a model's bare name, or ``auto`` to leave it to the router."""
 
         def call() -> ChatCompletion | ChunkStream:
