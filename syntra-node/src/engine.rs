@@ -70,7 +70,7 @@ impl Engine {
         let place = inbox.place(number);
         let call = async move {
             let reply = bridge::reply(&bridged, &method, &params).await;
-            place.end(reply.map(|reply| (Some(reply.json), reply.trace)));
+            place.end(reply.map(|reply| (Some(reply.json), reply.trace))).await;
         };
         if abortable {
             let known = self.calls.clone();
@@ -129,7 +129,7 @@ impl NativeStream {
                 Some(reader) => reader.next().await,
                 None => Ok(None),
             };
-            place.end(batch.map(|batch| (batch, None)));
+            place.end(batch.map(|batch| (batch.map(|events| bridge::events_json(&events)), None))).await;
         });
     }
 

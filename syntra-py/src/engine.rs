@@ -2,7 +2,7 @@
 
 use crate::host::PyHost;
 use crate::inbox::{Inbox, Place};
-use crate::outcome::{Outcome, row};
+use crate::outcome::{Outcome, events, row};
 use crate::rt;
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
@@ -124,7 +124,7 @@ impl Engine {
     ) -> PyResult<Task> {
         let syntra = self.syntra(py)?;
         let place = inbox.get().place(number);
-        start(async move { Ok(Outcome::Json(Some(bridge::call(&syntra, &method, &params).await?))) }, place)
+        start(async move { Ok(Outcome::Json(bridge::call(&syntra, &method, &params).await?)) }, place)
     }
 
     /// As `call` of `ask`, with the fields of the answer in order.
@@ -189,16 +189,16 @@ impl Stream {
 
 #[pymethods]
 impl Stream {
-    /// Waits for the next batch, a JSON array; `None` at the end.
-    fn next(&self, py: Python<'_>) -> PyResult<Option<String>> {
+    /// Waits for the next batch, see [`events`]; `None` at the end.
+    fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let reader = self.reader()?;
-        rt::block_on(py, reader.next())?.map_err(|e| raise(&e))
+        events(py, rt::block_on(py, reader.next())?.map_err(|e| raise(&e))?)
     }
 
     /// As `next`, with the batch put into `inbox` as the end of the call `number`.
     fn start_next(&self, inbox: &Bound<'_, Inbox>, number: u64) -> PyResult<Task> {
         let reader = self.reader()?;
-        start(async move { reader.next().await.map(Outcome::Json) }, inbox.get().place(number))
+        start(async move { reader.next().await.map(Outcome::Events) }, inbox.get().place(number))
     }
 
     /// Cancels the turn, if it has not ended.

@@ -4,17 +4,19 @@ use crate::engine::raise;
 use pyo3::IntoPyObjectExt as _;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyBytes, PyList, PyString, PyTuple};
 use std::fmt;
 use std::sync::Arc;
-use syntra_core::bridge::{error_json, trace_json};
-use syntra_core::{Answer, Error, Message, Trace};
+use syntra_core::bridge::{error_json, event_json, trace_json};
+use syntra_core::{Answer, Error, Event, Message, Trace};
 
 /// What a call came to.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// A result as JSON; `None` for the end of a stream.
-    Json(Option<String>),
+    /// A result as JSON.
+    Json(String),
+    /// Events that are ready; `None` for the end of a stream.
+    Events(Option<Vec<Event>>),
     /// A turn's answer.
     Answer(Box<Answer>),
     /// An error as JSON.
@@ -30,10 +32,21 @@ impl Outcome {
     pub(crate) fn into_python(self, py: Python<'_>) -> PyResult<(bool, Bound<'_, PyAny>)> {
         Ok(match self {
             Self::Json(json) => (true, json.into_bound_py_any(py)?),
+            Self::Events(batch) => (true, events(py, batch)?),
             Self::Answer(answer) => (true, row(py, *answer)?.into_any()),
             Self::Failed(json) => (false, json.into_bound_py_any(py)?),
         })
     }
+}
+
+/// A list: of each text, which is nearly all of a stream, the words; of any other event its JSON, as bytes.
+pub(crate) fn events(py: Python<'_>, batch: Option<Vec<Event>>) -> PyResult<Bound<'_, PyAny>> {
+    let Some(batch) = batch else { return Ok(py.None().into_bound(py)) };
+    let each = batch.into_iter().map(|event| match event {
+        Event::Text { text } => PyString::new(py, &text).into_any(),
+        event => PyBytes::new(py, event_json(&event).to_string().as_bytes()).into_any(),
+    });
+    Ok(PyList::new(py, each.collect::<Vec<_>>())?.into_any())
 }
 
 /// What most callers never look at: written as JSON when one does.

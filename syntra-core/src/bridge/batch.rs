@@ -4,13 +4,15 @@ use super::host::error_json;
 use crate::chat::Event;
 use futures::{FutureExt, Stream, StreamExt};
 use serde_json::{Value, json};
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::task::Poll;
 
 /// The most events in one batch.
 const MOST: usize = 256;
 /// How many times others are let run first when nothing is ready: a connection hands its chunks over one by one, from a task of its own, and
 /// a crossing costs fifty times what that does. It takes microseconds; who has nothing to hand over holds nothing back.
-const YIELDS: usize = 2;
+const YIELDS: usize = 4;
 
 /// A turn's events, read in batches. Dropping it cancels the turn.
 pub struct Batches {
@@ -29,55 +31,70 @@ impl Batches {
         Self { events: Some(Box::pin(events)) }
     }
 
-    /// Waits for the next event and returns it with all that are ready behind it, as a JSON array; `None` when the stream has ended.
-    pub async fn next(&mut self) -> Option<String> {
-        let events = self.events.as_mut()?;
-        let (mut batch, mut count) = (vec![b'['], 0);
-        let mut push = |event: &Event| {
-            if count > 0 {
-                batch.push(b',');
-            }
-            write_event(event, &mut batch);
-            count += 1;
-            count
+    /// Waits for the next event and returns it with all that are ready behind it; `None` when the stream has ended.
+    pub async fn next(&mut self) -> Option<Vec<Event>> {
+        let Some(first) = self.events.as_mut()?.next().await else {
+            self.events = None;
+            return None;
         };
-        match events.next().await {
-            Some(event) => {
-                push(&event);
-            }
-            None => {
+        let (mut batch, mut patience) = (vec![first], YIELDS);
+        loop {
+            if matches!(batch.last(), Some(Event::Done(_) | Event::Error(_))) {
+                // Nothing follows these, which need not be asked for.
                 self.events = None;
-                return None;
             }
-        }
-        let mut patience = YIELDS;
-        let mut full = MOST == 1;
-        while !full {
+            let Some(events) = self.events.as_mut().filter(|_| batch.len() < MOST) else { return Some(batch) };
             match events.next().now_or_never() {
                 Some(Some(event)) => {
-                    full = push(&event) >= MOST;
+                    batch.push(event);
                     patience = YIELDS;
                 }
-                Some(None) => {
-                    self.events = None;
-                    break;
-                }
-                None if patience > 0 => {
+                Some(None) => self.events = None,
+                None if patience > 1 => {
                     patience -= 1;
+                    let_others_run().await;
+                }
+                None if patience == 1 => {
+                    patience = 0;
+                    // This looks for what has come from the network too, which asks the system.
                     tokio::task::yield_now().await;
                 }
-                None => break,
+                None => return Some(batch),
             }
         }
-        batch.push(b']');
-        // It is UTF-8, being JSON that was just written.
-        String::from_utf8(batch).ok()
     }
 
     /// Cancels the turn, if it has not ended.
     pub fn close(&mut self) {
         self.events = None;
     }
+}
+
+/// Goes to the end of the queue of what is ready to run.
+async fn let_others_run() {
+    let mut ran = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut ran, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
+
+/// Events as a JSON array of objects, each with a `type`.
+pub fn events_json(events: &[Event]) -> String {
+    let mut out = vec![b'['];
+    for event in events {
+        if out.len() > 1 {
+            out.push(b',');
+        }
+        write_event(event, &mut out);
+    }
+    out.push(b']');
+    // It is UTF-8, being JSON that was just written.
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Appends `event` as JSON. Text, which is nearly all of a stream, is written without a tree of it first.
@@ -118,23 +135,30 @@ mod tests {
         Event::Text { text: text.into() }
     }
 
+    fn texts(batch: &[Event]) -> Vec<String> {
+        let text = |event: &Event| match event {
+            Event::Text { text } => text.clone(),
+            other => panic!("{other:?}"),
+        };
+        batch.iter().map(text).collect()
+    }
+
     #[tokio::test]
     async fn ready_events_cross_together_and_a_slow_one_alone() {
         let (sender, receiver) = mpsc::unbounded();
         let mut batches = Batches::new(receiver);
         sender.unbounded_send(text("a")).unwrap();
         sender.unbounded_send(text("b")).unwrap();
-        let both = r#"[{"text":"a","type":"text"},{"text":"b","type":"text"}]"#;
-        assert_eq!(
-            batches.next().await.map(|b| serde_json::from_str::<Value>(&b).unwrap()),
-            serde_json::from_str(both).ok()
-        );
+        let both = batches.next().await.unwrap();
+        assert_eq!(texts(&both), ["a", "b"]);
+        let json = r#"[{"text":"a","type":"text"},{"text":"b","type":"text"}]"#;
+        assert_eq!(serde_json::from_str::<Value>(&events_json(&both)).ok(), serde_json::from_str(json).ok());
         assert!(batches.next().now_or_never().is_none());
         sender.unbounded_send(text("c")).unwrap();
-        assert!(batches.next().await.unwrap().contains("\"c\""));
+        assert_eq!(texts(&batches.next().await.unwrap()), ["c"]);
         drop(sender);
-        assert_eq!(batches.next().await, None);
-        assert_eq!(batches.next().await, None);
+        assert!(batches.next().await.is_none());
+        assert!(batches.next().await.is_none());
     }
 
     #[tokio::test]
@@ -149,8 +173,7 @@ mod tests {
         let (mut crossings, mut all) = (0, Vec::new());
         while let Some(batch) = batches.next().await {
             crossings += 1;
-            let events: Vec<Value> = serde_json::from_str(&batch).unwrap();
-            all.extend(events.iter().map(|e| e["text"].as_str().unwrap().to_owned()));
+            all.extend(texts(&batch));
         }
         assert_eq!(all, (0..200).map(|n| n.to_string()).collect::<Vec<_>>());
         assert!(crossings <= 4, "{crossings} crossings for 200 events");
@@ -161,11 +184,18 @@ mod tests {
         let mut batches = Batches::new(stream::iter((0..1000).map(|n| text(&n.to_string()))));
         let mut all = Vec::new();
         while let Some(batch) = batches.next().await {
-            let events: Vec<Value> = serde_json::from_str(&batch).unwrap();
-            assert!(events.len() <= MOST);
-            all.extend(events.iter().map(|e| e["text"].as_str().unwrap().to_owned()));
+            assert!(batch.len() <= MOST);
+            all.extend(texts(&batch));
         }
         assert_eq!(all, (0..1000).map(|n| n.to_string()).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn the_last_event_ends_them_without_a_further_read() {
+        let last = Event::Error(Error::invalid("no"));
+        let mut batches = Batches::new(stream::iter([text("a"), last]).chain(stream::pending()));
+        assert_eq!(batches.next().now_or_never().unwrap().unwrap().len(), 2);
+        assert!(batches.next().now_or_never().unwrap().is_none());
     }
 
     #[test]

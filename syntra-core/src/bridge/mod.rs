@@ -8,16 +8,18 @@ mod batch;
 mod call;
 mod config;
 mod host;
+mod inbox;
 mod limits;
 mod reader;
 mod servers;
 mod words;
 
-pub use batch::{Batches, event_json};
+pub use batch::{Batches, event_json, events_json};
 pub use call::{METHODS, Reply, answer, call, reply, stream, trace_json};
 pub use config::{Bridged, build};
 pub use host::{
     Host, HostClock, HostContextBuilder, HostEmbedder, HostFailure, HostMemoryStore, HostProvider, HostRanker,
     HostReranker, HostRouter, HostThreadStore, HostTool, error_json,
 };
+pub use inbox::{Inbox, Place};
 pub use reader::Reader;

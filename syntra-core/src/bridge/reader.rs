@@ -1,6 +1,7 @@
 //! A turn's stream as a binding holds it: opened by the first read, closed from anywhere.
 
 use super::{Batches, Bridged, stream};
+use crate::chat::Event;
 use crate::error::{Error, Result};
 use std::fmt;
 use std::sync::Arc;
@@ -34,11 +35,11 @@ impl Reader {
         Self { state: Arc::new(Mutex::new(state)), closed: CancellationToken::new() }
     }
 
-    /// Waits for the next batch, a JSON array of events; `None` at the end and once closed.
+    /// Waits for the next event and all that are ready behind it; `None` at the end and once closed.
     ///
     /// # Errors
     /// What is wrong with the question, at the first read.
-    pub async fn next(&self) -> Result<Option<String>> {
+    pub async fn next(&self) -> Result<Option<Vec<Event>>> {
         let read = self.read();
         tokio::select! {
             biased;
@@ -50,7 +51,7 @@ impl Reader {
         Ok(None)
     }
 
-    async fn read(&self) -> Result<Option<String>> {
+    async fn read(&self) -> Result<Option<Vec<Event>>> {
         let mut state = self.state.lock().await;
         let opened_now = matches!(*state, State::Unopened(_));
         if let State::Unopened(question) = &*state {

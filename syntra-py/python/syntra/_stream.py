@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
@@ -30,30 +29,34 @@ class _Events:
         self._native = native
         self._dispatcher = dispatcher
         self._kept = dispatcher.kept
-        self._ready: deque[dict[str, Any]] = deque()
+        #: Of a text its words, of any other event its JSON.
+        self._ready: Iterator[str | bytes] = iter(())
         self._ended = False
         #: How the turn ended, once it has.
         self.done: DoneEvent | None = None
 
-    def _take(self, batch: str | None) -> None:
+    def _take(self, batch: Sequence[str | bytes] | None) -> None:
         if batch is None:
             self._ended = True
         else:
-            self._ready.extend(json.loads(batch))
+            self._ready = iter(batch)
 
-    def _pop(self) -> Event:
-        data = self._ready.popleft()
-        if data["type"] == "error":
+    def _event(self, data: str | bytes) -> Event:
+        if isinstance(data, str):
+            return TextEvent(data)
+        event = json.loads(data)
+        if event["type"] == "error":
             self._ended = True
-            raise from_dict(data, self._kept)
-        event = _maker()(data)
-        if isinstance(event, DoneEvent):
-            self.done = event
-        return event
+            raise from_dict(event, self._kept)
+        made = _maker()(event)
+        if isinstance(made, DoneEvent):
+            self._ended = True
+            self.done = made
+        return made
 
     def _close(self) -> None:
         self._ended = True
-        self._ready.clear()
+        self._ready = iter(())
         self._native.close()
 
 
@@ -65,11 +68,12 @@ class Stream(_Events):
         return self
 
     def __next__(self) -> Event:
-        while not self._ready:
+        while True:
+            for data in self._ready:
+                return self._event(data)
             if self._ended:
                 raise StopIteration
             self._take(reraised(self._kept, self._native.next))
-        return self._pop()
 
     def texts(self) -> Iterator[str]:
         """The answer's text, piece by piece."""
@@ -94,7 +98,9 @@ class AsyncStream(_Events):
         return self
 
     async def __anext__(self) -> Event:
-        while not self._ready:
+        while True:
+            for data in self._ready:
+                return self._event(data)
             if self._ended:
                 raise StopAsyncIteration
             loop = asyncio.get_running_loop()
@@ -104,7 +110,6 @@ class AsyncStream(_Events):
             except asyncio.CancelledError:
                 self._close()
                 raise
-        return self._pop()
 
     async def texts(self) -> AsyncIterator[str]:
         """The answer's text, piece by piece."""
