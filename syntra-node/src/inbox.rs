@@ -49,8 +49,10 @@ impl Inbox {
     /// An inbox that calls `bell` when there is something to take.
     #[napi(constructor)]
     pub fn new(bell: Bell) -> Self {
-        // What a call of it says is that JavaScript is gone, and then nobody waits.
-        Self(bridge::Inbox::new(move || drop(bell.call((), ThreadsafeFunctionCallMode::NonBlocking))))
+        Self(bridge::Inbox::new(move || {
+            // What it says is that JavaScript is gone, and then nobody waits.
+            let _ = bell.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }))
     }
 
     /// What calls came to since it was last asked.

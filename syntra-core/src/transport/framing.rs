@@ -186,8 +186,9 @@ fn too_large(limit: usize) -> Error {
         .with_code("frame_too_large")
 }
 
+/// What is no UTF-8 in it is replaced. It is looked at whole first, as nearly every line is sound: the way of replacing goes byte by byte.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    std::str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
 
 /// Server-sent events.
@@ -253,7 +254,7 @@ impl Sse {
         match name {
             b"data" if self.has_data => {
                 self.data.push('\n');
-                self.data.push_str(&String::from_utf8_lossy(value));
+                self.data.push_str(&text(value));
             }
             b"data" => {
                 self.has_data = true;

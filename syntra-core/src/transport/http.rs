@@ -1,6 +1,7 @@
 //! HTTP: one pool, deadlines that are told apart, bodies within bounds.
 
 use super::options::{HttpOptions, Lanes, Place};
+use super::patience::Patience;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use bytes::{Bytes, BytesMut};
 use futures::FutureExt as _;
@@ -132,6 +133,7 @@ pub struct HttpReply {
 #[derive(Debug)]
 pub struct HttpResponse {
     response: reqwest::Response,
+    patience: Patience,
     /// Held until the body has ended or is dropped.
     _place: Place,
     pub(crate) max_body: usize,
@@ -293,7 +295,8 @@ impl HttpClient {
             .collect();
         let HttpOptions { max_body, max_stream, max_frame, .. } = self.options;
         let status = response.status().as_u16();
-        Ok(HttpResponse { status, headers, response, _place: place, max_body, max_stream, max_frame })
+        let patience = Patience::default();
+        Ok(HttpResponse { status, headers, response, patience, _place: place, max_body, max_stream, max_frame })
     }
 
     fn failed(&self, error: reqwest::Error) -> Error {
@@ -324,10 +327,10 @@ impl HttpResponse {
     /// # Errors
     /// [`ErrorKind::Timeout`] of `stage` when nothing comes before `until`; [`ErrorKind::Connection`] when the connection breaks.
     pub async fn chunk(&mut self, until: Instant, stage: (TimeoutStage, Duration)) -> Result<Option<Bytes>> {
-        match timeout_at(until, self.response.chunk()).await {
-            Err(_) => Err(stage.0.error(stage.1).with_phase(Phase::BeforeContent)),
-            Ok(Err(error)) => Err(broken(error)),
-            Ok(Ok(chunk)) => Ok(chunk),
+        match self.patience.wait(until, self.response.chunk()).await {
+            None => Err(stage.0.error(stage.1).with_phase(Phase::BeforeContent)),
+            Some(Err(error)) => Err(broken(error)),
+            Some(Ok(chunk)) => Ok(chunk),
         }
     }
 

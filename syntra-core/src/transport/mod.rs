@@ -9,6 +9,7 @@ mod framing;
 mod http;
 mod limits;
 mod options;
+mod patience;
 mod redact;
 mod retry_after;
 

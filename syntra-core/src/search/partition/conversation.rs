@@ -2,7 +2,7 @@
 
 use super::Partition;
 use crate::chat::Role;
-use crate::search::vector::{dot, prefetch_at};
+use crate::search::vector::prefetch_at;
 
 /// A count of less is none: counts are sums of weights.
 const LEAST: f32 = 1e-4;
@@ -180,7 +180,7 @@ impl Partition {
         let vectors = &self.vectors;
         let Some(of) = self.conversations.get_mut(conversation as usize) else { return };
         let cosine = |a: Option<&u32>, b: Option<&u32>| match (a, b) {
-            (Some(a), Some(b)) => vectors.get(*a).zip(vectors.get(*b)).map_or(0.0, |(a, b)| dot(a, b)),
+            (Some(a), Some(b)) => vectors.get(*a).and_then(|a| vectors.cosine(*b, &a)).unwrap_or(0.0),
             _ => 0.0,
         };
         for place in at..(at + 3).min(of.slots.len()) {

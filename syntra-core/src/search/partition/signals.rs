@@ -9,7 +9,7 @@ use crate::chat::Role;
 use crate::memory::MemoryType;
 use crate::query::AnswerKind;
 use crate::search::bm25::{Bm25Params, QueryTerm, idf};
-use crate::search::vector::{FULL_AHEAD, Rounded, dot, normalised, prefetch_at};
+use crate::search::vector::{FULL_AHEAD, Rounded, normalised, prefetch_at};
 use crate::search::{Candidate, SearchQuery, Signal, Signals, Strategies, text};
 use rustc_hash::FxHashMap;
 use std::cell::Cell;
@@ -112,7 +112,7 @@ pub(super) fn of_slots(partition: &Partition, slots: &[u32], query: &SearchQuery
             let cosine = match is_beside {
                 // For context some thousandths are nothing, and it is most of what is read.
                 true => partition.vectors.roughly(*slot, &rounded),
-                false => partition.vectors.get(*slot).map(|vector| dot(query, vector)),
+                false => partition.vectors.cosine(*slot, query),
             };
             *place = cosine.unwrap_or(f32::NAN);
         }

@@ -145,7 +145,7 @@ impl Partition {
 
     /// With the vectors that were saved with it; `None` where they are of other slots.
     pub(crate) fn with_vectors(mut self, vectors: FlatIndex) -> Option<Self> {
-        if vectors.dimensions() != self.dimensions || vectors.iter().any(|(slot, _)| self.document(slot).is_none()) {
+        if vectors.dimensions() != self.dimensions || vectors.keys().iter().any(|slot| self.document(*slot).is_none()) {
             return None;
         }
         self.vectors.restored(vectors);

@@ -159,9 +159,14 @@ impl HnswIndex {
         self.graph.is_some()
     }
 
-    /// The vector of `key`, of length 1.
-    pub fn get(&self, key: u32) -> Option<&[f32]> {
+    /// The vector of `key`, see [`FlatIndex::get`].
+    pub fn get(&self, key: u32) -> Option<Vec<f32>> {
         self.flat.get(key)
+    }
+
+    /// See [`FlatIndex::cosine`].
+    pub(crate) fn cosine(&self, key: u32, question: &[f32]) -> Option<f32> {
+        self.flat.cosine(key, question)
     }
 
     /// See [`FlatIndex::fetch`].
@@ -211,7 +216,7 @@ impl HnswIndex {
         if self.building.is_none() && (stale || due) {
             let dimensions = self.flat.dimensions();
             let rounding = Rounding::new(dimensions);
-            let vectors: Vec<(u32, Vec<i8>)> = self.flat.iter().map(|(key, v)| (key, rounding.of(v))).collect();
+            let vectors: Vec<(u32, Vec<i8>)> = self.flat.iter().map(|(key, v)| (key, rounding.of(&v))).collect();
             let thread = std::thread::Builder::new().name("syntra-hnsw".into());
             let thread = thread.spawn(move || Graph::of(dimensions, vectors));
             // Without a thread the exact scan goes on answering.
@@ -237,7 +242,7 @@ impl HnswIndex {
 /// Brings the node of `key` to what the exact index holds.
 fn follow(graph: &mut Graph, flat: &FlatIndex, key: u32) {
     match flat.get(key) {
-        Some(vector) => graph.insert(key, vector),
+        Some(vector) => graph.insert(key, &vector),
         None => {
             graph.node_of.remove(&key);
         }
@@ -277,8 +282,8 @@ impl VectorIndex for HnswIndex {
         let mut top = TopK::new(limit);
         let mut found = 0;
         for key in graph.near(&unit, limit) {
-            if let Some(vector) = self.flat.get(key) {
-                top.push(key, kernel::dot(&unit, vector));
+            if let Some(cosine) = self.flat.cosine(key, &unit) {
+                top.push(key, cosine);
                 found += 1;
             }
         }

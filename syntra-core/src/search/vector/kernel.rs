@@ -57,6 +57,30 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     portable::dot(a, b)
 }
 
+/// How many fine steps make a coarse one, see [`dot_split`]: half of one, the most that is left over, is 127 of them.
+pub(crate) const FINE: f32 = 254.0;
+
+/// The dot product of `query` with a vector that is split into coarse numbers and fine ones, in steps of the fine: each of its numbers is
+/// `coarse * FINE + fine`. All have the same length.
+#[inline]
+pub(crate) fn dot_split(query: &[f32], coarse: &[i8], fine: &[i8]) -> f32 {
+    let n = query.len().min(coarse.len()).min(fine.len());
+    let query = query.get(..n).unwrap_or(query);
+    let (coarse, fine) = (coarse.get(..n).unwrap_or(coarse), fine.get(..n).unwrap_or(fine));
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::arch::is_x86_feature_detected!("avx512f") && std::arch::is_x86_feature_detected!("avx512bw") {
+            // SAFETY: AVX-512F and BW are there.
+            return unsafe { x86::dot_split_avx512(query, coarse, fine) };
+        }
+        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+            // SAFETY: AVX2 and FMA are there.
+            return unsafe { x86::dot_split_avx2(query, coarse, fine) };
+        }
+    }
+    portable::dot_split(query, coarse, fine)
+}
+
 /// The longest vectors of small whole numbers of which no sum overflows.
 pub(crate) const LONGEST: usize = 1 << 16;
 
@@ -189,6 +213,12 @@ pub(crate) fn quantise(vector: &[f32]) -> (Vec<i8>, f32) {
     (vector.iter().map(|x| (x * scale).round() as i8).collect(), largest / 127.0)
 }
 
+/// What `coarse` whole numbers, worth `scale` each, leave over of `vector`, in fine steps.
+pub(crate) fn left_over(vector: &[f32], coarse: &[i8], scale: f32) -> Vec<i8> {
+    let by = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+    vector.iter().zip(coarse).map(|(x, coarse)| ((x * by - f32::from(*coarse)) * FINE).round() as i8).collect()
+}
+
 /// What every processor can do; the compiler makes of it what the target allows.
 mod portable {
     use super::ROWS;
@@ -203,6 +233,23 @@ mod portable {
             }
         }
         lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
+    }
+
+    /// Without a name of an instruction: inlined where those at hand are known, it becomes those.
+    #[inline(always)]
+    pub(super) fn dot_split(query: &[f32], coarse: &[i8], fine: &[i8]) -> f32 {
+        let number = |coarse: i8, fine: i8| f32::from(i16::from(coarse) * super::FINE as i16 + i16::from(fine));
+        let mut lanes = [0.0f32; 32];
+        let (query_32, query_rest) = query.as_chunks::<32>();
+        let (coarse_32, coarse_rest) = coarse.as_chunks::<32>();
+        let (fine_32, fine_rest) = fine.as_chunks::<32>();
+        for ((query, coarse), fine) in query_32.iter().zip(coarse_32).zip(fine_32) {
+            for i in 0..32 {
+                lanes[i] += query[i] * number(coarse[i], fine[i]);
+            }
+        }
+        let rest = query_rest.iter().zip(coarse_rest).zip(fine_rest);
+        lanes.iter().sum::<f32>() + rest.map(|((query, coarse), fine)| query * number(*coarse, *fine)).sum::<f32>()
     }
 
     pub(super) fn dot_i8(a: &[i8], b: &[i8]) -> i32 {
@@ -266,6 +313,16 @@ mod x86 {
         // SAFETY: eight numbers are a register's width.
         unsafe { _mm256_storeu_ps(lanes.as_mut_ptr(), _mm256_add_ps(s0, s1)) };
         lanes.iter().sum::<f32>() + a_rest.iter().zip(b_rest).map(|(x, y)| x * y).sum::<f32>()
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw")]
+    pub(super) fn dot_split_avx512(query: &[f32], coarse: &[i8], fine: &[i8]) -> f32 {
+        super::portable::dot_split(query, coarse, fine)
+    }
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn dot_split_avx2(query: &[f32], coarse: &[i8], fine: &[i8]) -> f32 {
+        super::portable::dot_split(query, coarse, fine)
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -420,93 +477,4 @@ mod arm {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sum_of(a: &[i8]) -> i32 {
-        a.iter().map(|x| i32::from(*x)).sum()
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn dot_is_the_sum_of_products(pairs in proptest::collection::vec((-1.0f32..1.0, -1.0f32..1.0), 0..150)) {
-            let (a, b): (Vec<f32>, Vec<f32>) = pairs.iter().copied().unzip();
-            let naive: f64 = pairs.iter().map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
-            proptest::prop_assert!((f64::from(dot(&a, &b)) - naive).abs() < 1e-4);
-            proptest::prop_assert!((f64::from(portable::dot(&a, &b)) - naive).abs() < 1e-4);
-            // The shorter one counts.
-            proptest::prop_assert_eq!(dot(&a, b.get(..b.len() / 2).unwrap()), dot(&a[..b.len() / 2], &b[..b.len() / 2]));
-        }
-
-        #[test]
-        fn dot_i8_is_exact(pairs in proptest::collection::vec((-127i8..=127, -127i8..=127), 0..300)) {
-            let (a, b): (Vec<i8>, Vec<i8>) = pairs.iter().copied().unzip();
-            let naive: i32 = pairs.iter().map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
-            proptest::prop_assert_eq!(dot_i8(&a, &b, sum_of(&b)), naive);
-            proptest::prop_assert_eq!(dot_i8_of_any(&a, &b), naive);
-            proptest::prop_assert_eq!(portable::dot_i8(&a, &b), naive);
-            let mut found = Vec::new();
-            let rows = [&a[..], &b[..], &a[..]].concat();
-            scan_i8(&rows, b.len(), &b, sum_of(&b), &mut |row, dots| found.extend((row..).zip(dots.iter().copied())));
-            let own: i32 = b.iter().map(|x| i32::from(*x) * i32::from(*x)).sum();
-            let expected = if b.is_empty() { vec![] } else { vec![(0, naive), (1, own), (2, naive)] };
-            proptest::prop_assert_eq!(found, expected);
-        }
-
-        #[test]
-        fn scanned_nibbles_are_the_sums_of_what_they_add(
-            eights in 1usize..4,
-            blocks in 0usize..4,
-            bytes in proptest::collection::vec(proptest::num::u8::ANY, 3 * 8 * 16 * 3),
-            tables in proptest::collection::vec(0u8..=LOOKUP_MOST, 3 * 8 * 16),
-        ) {
-            let (tables, size) = (&tables[..eights * 128], eights * 128);
-            let codes = &bytes[..blocks * size];
-            let mut found = Vec::new();
-            scan_nibbles(codes, tables, &mut |row, sums| found.extend((row..).zip(sums.iter().copied())));
-            let of = |row: usize| -> u16 {
-                let four = |group: usize| {
-                    let byte = codes[row / ROWS * size + group * 16 + row % 16];
-                    if row % ROWS < 16 { byte & 15 } else { byte >> 4 }
-                };
-                (0..eights * 8).map(|group| u16::from(tables[group * 16 + usize::from(four(group))])).sum()
-            };
-            let expected: Vec<(usize, u16)> = (0..blocks * ROWS).map(|row| (row, of(row))).collect();
-            proptest::prop_assert_eq!(&found, &expected);
-            let mut plain = Vec::new();
-            portable::scan_nibbles(codes, tables, &mut |row, sums| plain.extend((row..).zip(sums.iter().copied())));
-            proptest::prop_assert_eq!(&plain, &expected);
-        }
-    }
-
-    /// The largest sums there can be are whole.
-    #[test]
-    fn no_sum_of_nibbles_overflows() {
-        let (codes, tables) = (vec![0x5a; MOST_GROUPS * 16], vec![LOOKUP_MOST; MOST_GROUPS * 16]);
-        let mut found = Vec::new();
-        scan_nibbles(&codes, &tables, &mut |_, sums| found.extend_from_slice(sums));
-        assert_eq!(found, [u16::from(LOOKUP_MOST) * MOST_GROUPS as u16; ROWS]);
-    }
-
-    /// Each set of instructions that this processor has gives the same, not only the one that is chosen.
-    #[cfg(target_arch = "x86_64")]
-    #[test]
-    fn every_set_of_instructions_agrees() {
-        let a: Vec<i8> = (0..301).map(|i| (i * 37 % 255 - 127) as i8).collect();
-        let b: Vec<i8> = (0..301).map(|i| (i * 91 % 255 - 127) as i8).collect();
-        let (fa, fb): (Vec<f32>, Vec<f32>) = a.iter().zip(&b).map(|(x, y)| (f32::from(*x), f32::from(*y))).unzip();
-        let expected = portable::dot_i8(&a, &b);
-        if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-            // SAFETY: AVX2 and FMA are there.
-            let (whole, float) = unsafe { (x86::dot_i8_avx2(&a, &b), x86::dot_avx2(&fa, &fb)) };
-            assert_eq!(whole, expected);
-            assert!((float - expected as f32).abs() < 1.0);
-        }
-        if std::arch::is_x86_feature_detected!("avx512vnni") && std::arch::is_x86_feature_detected!("avx512bw") {
-            // SAFETY: AVX-512 F, BW and VNNI are there.
-            let (whole, float) = unsafe { (x86::dot_i8_vnni(&a, &b, sum_of(&b)), x86::dot_avx512(&fa, &fb)) };
-            assert_eq!(whole, expected);
-            assert!((float - expected as f32).abs() < 1.0);
-        }
-    }
-}
+mod tests;
