@@ -309,6 +309,35 @@ def test_calls_that_are_given_up_take_no_others_with_them(make: Any) -> None:
     loop.close()
 
 
+def test_readers_that_share_a_stream_lose_nothing() -> None:
+    class Own:
+        name, models = "own", ["m1"]
+
+        async def stream(self, request: syntra.Request) -> Any:
+            for n in range(600):
+                yield f"{n} "
+                if n % 50 == 0:
+                    await asyncio.sleep(0)
+
+    async def main() -> None:
+        async with AsyncSyntra(providers=[Own()]) as client:
+            stream = client.stream(Scope.local(), "Count.", recall=False, remember=False)
+
+            async def read() -> list[syntra.Event]:
+                events = list[syntra.Event]()
+                async for event in stream:
+                    events.append(event)
+                    await asyncio.sleep(0)
+                return events
+
+            readers = await asyncio.wait_for(asyncio.gather(read(), read(), read()), 60)
+            said = "".join(event.text for events in readers for event in events if isinstance(event, syntra.TextEvent))
+            assert sorted(int(word) for word in said.split()) == list(range(600)), said
+            assert sum(isinstance(event, syntra.DoneEvent) for events in readers for event in events) == 1 and stream.done is not None
+
+    asyncio.run(main())
+
+
 def test_the_package_can_be_imported_first_in_a_thread() -> None:
     ended = python(
         """

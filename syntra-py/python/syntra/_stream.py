@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -30,7 +31,7 @@ class _Events:
         self._dispatcher = dispatcher
         self._kept = dispatcher.kept
         #: Of a text its words, of any other event its JSON.
-        self._ready: Iterator[str | bytes] = iter(())
+        self._ready: deque[str | bytes] = deque()
         self._ended = False
         #: How the turn ended, once it has.
         self.done: DoneEvent | None = None
@@ -39,9 +40,10 @@ class _Events:
         if batch is None:
             self._ended = True
         else:
-            self._ready = iter(batch)
+            self._ready.extend(batch)
 
-    def _event(self, data: str | bytes) -> Event:
+    def _event(self) -> Event:
+        data = self._ready.popleft()
         if isinstance(data, str):
             return TextEvent(data)
         event = json.loads(data)
@@ -56,7 +58,7 @@ class _Events:
 
     def _close(self) -> None:
         self._ended = True
-        self._ready = iter(())
+        self._ready.clear()
         self._native.close()
 
 
@@ -68,12 +70,11 @@ class Stream(_Events):
         return self
 
     def __next__(self) -> Event:
-        while True:
-            for data in self._ready:
-                return self._event(data)
+        while not self._ready:
             if self._ended:
                 raise StopIteration
             self._take(reraised(self._kept, self._native.next))
+        return self._event()
 
     def texts(self) -> Iterator[str]:
         """The answer's text, piece by piece."""
@@ -98,9 +99,7 @@ class AsyncStream(_Events):
         return self
 
     async def __anext__(self) -> Event:
-        while True:
-            for data in self._ready:
-                return self._event(data)
+        while not self._ready:
             if self._ended:
                 raise StopAsyncIteration
             loop = asyncio.get_running_loop()
@@ -110,6 +109,7 @@ class AsyncStream(_Events):
             except asyncio.CancelledError:
                 self._close()
                 raise
+        return self._event()
 
     async def texts(self) -> AsyncIterator[str]:
         """The answer's text, piece by piece."""
