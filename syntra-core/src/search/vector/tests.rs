@@ -26,6 +26,25 @@ fn hnsw_keeps_the_contract() {
 }
 
 #[test]
+fn a_cosine_is_right_to_some_hundred_thousandths() {
+    for dimensions in [2, 64, 256, 1_000] {
+        let vectors = cloud(300, dimensions);
+        let unit = |vector: &[f32]| super::normalised(dimensions, vector).unwrap();
+        let mut index = FlatIndex::new(dimensions);
+        for (key, vector) in (0u32..).zip(&vectors) {
+            index.upsert(key, vector).unwrap();
+        }
+        for query in vectors.iter().step_by(60) {
+            for (key, cosine) in index.search(query, 300, None).unwrap() {
+                let exact = super::dot(&unit(query), &unit(&vectors[key as usize]));
+                let kept = super::dot(&unit(query), &index.get(key).unwrap());
+                assert!((cosine - exact).abs() < 4e-5 && (kept - exact).abs() < 4e-5, "{cosine} {kept} {exact}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_quantised_scan_finds_what_the_exact_one_does() {
     let vectors = cloud(4_000, 64);
     let mut index = FlatIndex::new(64);
