@@ -148,15 +148,17 @@ pub(crate) fn _after_fork() {
     GENERATION.fetch_add(1, Ordering::AcqRel);
 }
 
-/// Registers the two hooks and notes the main thread, where it is this one.
+/// Registers the two hooks and notes the main thread, where it is this one and `threading` is there to say so: it is not imported for that.
 pub(crate) fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
-    let threading = py.import("threading")?;
-    let main = threading.call_method0("main_thread")?.getattr("ident")?;
-    if main.eq(threading.call_method0("get_ident")?)?
-        && let Ok(mut slot) = MAIN.write()
-    {
-        *slot = Some(std::thread::current().id());
+    let modules = py.import("sys")?.getattr("modules")?;
+    if let Ok(threading) = modules.get_item("threading") {
+        let main = threading.call_method0("main_thread")?.getattr("ident")?;
+        if main.eq(threading.call_method0("get_ident")?)?
+            && let Ok(mut slot) = MAIN.write()
+        {
+            *slot = Some(std::thread::current().id());
+        }
     }
     py.import("atexit")?.call_method1("register", (module.getattr("_shutdown")?,))?;
     let os = py.import("os")?;

@@ -204,15 +204,20 @@ def test_ctrl_c_ends_a_sync_call_and_a_sync_stream(mock: Any) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ")
-def test_ctrl_c_works_where_the_package_was_imported_first_in_another_thread() -> None:
+@pytest.mark.parametrize(
+    "first",
+    [
+        "import sys, syntra; assert 'threading' not in sys.modules",
+        "import threading; own = threading.Thread(target=lambda: __import__('syntra')); own.start(); own.join()",
+    ],
+    ids=["before threads", "in another thread"],
+)
+def test_ctrl_c_works_however_the_package_was_imported_first(first: str) -> None:
     ended = python(
-        """
-        import asyncio, os, signal, threading, time
+        f"""
+        {first}
+        import asyncio, os, signal, syntra
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        thread = threading.Thread(target=lambda: __import__("syntra"))
-        thread.start()
-        thread.join()
-        import syntra
         class Hangs:
             name, models = "mine", ["m1"]
             async def complete(self, request):

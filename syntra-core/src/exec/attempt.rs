@@ -5,13 +5,13 @@ use crate::chat::{Event, EventStream, Request, ToolCall, Usage};
 use crate::clock::Clock;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::router::Target;
-use crate::transport::{Deadlines, TimeoutStage, after};
+use crate::transport::{Deadlines, Patience, TimeoutStage, after};
 use futures::StreamExt as _;
 use serde::Serialize;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 /// Events before the first content that are held at the most; a stream that goes on like that is no answer.
 const MOST_HELD: usize = 4_096;
@@ -118,6 +118,7 @@ pub(super) struct Attempt {
     started: Duration,
     /// The deadlines that are ours to keep, and the beginning on the timer's clock.
     deadlines: Option<(Deadlines, Instant)>,
+    patience: Patience,
     first_token: Option<Duration>,
     shared: bool,
     cached: Option<CacheHit>,
@@ -156,6 +157,7 @@ impl Attempt {
             generated: String::new(),
             started: common.clock.monotonic(),
             deadlines: begin.deadlines.map(|deadlines| (deadlines, Instant::now())),
+            patience: Patience::default(),
             first_token: None,
             shared: begin.shared,
             cached: begin.cached,
@@ -246,9 +248,9 @@ impl Attempt {
             TimeoutStage::BetweenChunks => after(wait),
             _ => begun.checked_add(wait).unwrap_or_else(|| after(wait)),
         };
-        match timeout_at(until, stream.next()).await {
-            Ok(item) => item,
-            Err(_) => {
+        match self.patience.wait(until, stream.next()).await {
+            Some(item) => item,
+            None => {
                 self.expired = !self.shared;
                 let error = stage.error(wait);
                 Some(Err(error.with_provider(self.target.provider.clone()).with_model(self.target.model.clone())))

@@ -18,6 +18,7 @@ pub(crate) use http::after;
 pub use http::{Deadlines, HttpClient, HttpReply, HttpResponse, TimeoutStage};
 pub use limits::{RateLimits, RateWindow, rate_limits};
 pub use options::{HttpOptions, HttpVersion};
+pub(crate) use patience::Patience;
 pub use redact::{Secret, redact};
 pub use retry_after::{parse_duration, retry_after};
 

@@ -1,4 +1,4 @@
-//! One timer for all the waits of a body.
+//! One timer for all the waits of a body or a stream.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -8,11 +8,11 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Waits with deadlines that move on: the timer stays where it was set and is moved when it goes off, so that each of a thousand waits does not
 /// enter one and take it out again.
 #[derive(Debug, Default)]
-pub(super) struct Patience(Option<Pin<Box<Sleep>>>);
+pub(crate) struct Patience(Option<Pin<Box<Sleep>>>);
 
 impl Patience {
     /// What `work` comes to; `None` where it has not by `until`.
-    pub(super) async fn wait<T>(&mut self, until: Instant, work: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn wait<T>(&mut self, until: Instant, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         poll_fn(|context| match work.as_mut().poll(context) {
             Poll::Ready(done) => Poll::Ready(Some(done)),

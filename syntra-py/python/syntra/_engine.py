@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from os import PathLike
 from typing import Any, TypeVar
 
@@ -15,7 +14,7 @@ from ._errors import Kept, from_json
 from ._host import ROOMS, Dispatcher
 from ._native import Engine, Inbox, NativeError, Task
 from ._types import EmbedderConfig, ProviderConfig
-from ._value import asyncio, keywords
+from ._value import asyncio, keywords, weakref
 
 T = TypeVar("T")
 
@@ -65,20 +64,24 @@ def _bell(loop: asyncio.AbstractEventLoop, take: Callable[[], None]) -> Callable
     return ring
 
 
-_WAITING: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Waiting] = weakref.WeakKeyDictionary()
+#: By loop, and weakly from the first one on.
+_waiting: MutableMapping[asyncio.AbstractEventLoop, _Waiting] = {}
 
 
 def _open(loop: asyncio.AbstractEventLoop) -> _Waiting:
+    global _waiting
+    if not _waiting:
+        _waiting = weakref.WeakKeyDictionary()
     # A call that was given up with its loop holds it.
-    for known in [known for known in list(_WAITING) if known.is_closed()]:
-        _WAITING.pop(known, None)
-    waiting = _WAITING[loop] = _Waiting(loop)
+    for known in [known for known in list(_waiting) if known.is_closed()]:
+        _waiting.pop(known, None)
+    waiting = _waiting[loop] = _Waiting(loop)
     return waiting
 
 
 async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[..., Task], *args: Any) -> Any:
     """Starts a call and waits for what it comes to. Cancelling the wait cancels the call."""
-    waiting = _WAITING.get(loop) or _open(loop)
+    waiting = _waiting.get(loop) or _open(loop)
     number = waiting.number()
     try:
         task = start(waiting.inbox, number, *args)

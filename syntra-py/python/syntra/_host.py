@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import json
 import os
-import threading
+from _thread import allocate_lock
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, Union, runtime_checkable
@@ -16,7 +16,7 @@ from ._convert import decode, encode
 from ._errors import Kept, SyntraError
 from ._tools import FunctionTool, ToolObject
 from ._types import Event, Request, Response
-from ._value import asyncio, inspect, rooms
+from ._value import asyncio, inspect, rooms, threading
 
 Reply = Union[str, Response]
 Piece = Union[str, Event]
@@ -248,7 +248,7 @@ class _Background:
     """An event loop on a daemon thread, for ``async`` methods that are called when no loop of the caller's runs, or several do."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
 
@@ -261,7 +261,7 @@ class _Background:
             return self._loop
 
     def after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
 
 
 _BACKGROUND = _Background()

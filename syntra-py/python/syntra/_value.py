@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 __all__ = [
     "MISSING",
@@ -25,6 +25,8 @@ __all__ = [
     "keywords",
     "lazily",
     "rooms",
+    "threading",
+    "weakref",
 ]
 
 
@@ -65,12 +67,13 @@ def fields(cls: Any) -> tuple[Field, ...] | None:
 class _Described:
     """What the standard library would know of a class; it is asked when somebody looks."""
 
-    def __init__(self, owner: Any, name: str) -> None:
-        self._owner = owner
+    def __init__(self, name: str) -> None:
         self._name = name
 
-    def __get__(self, _: object, __: object) -> Any:
-        owner, body = self._owner, dict[str, Any]()
+    def __get__(self, _: object, owner: Any) -> Any:
+        if not hasattr(owner, "_syntra_fields"):
+            raise AttributeError(self._name)  # what all have in common is no dataclass itself
+        body = dict[str, Any]()
         for of in owner._syntra_fields:
             if of.default is not MISSING:
                 body[of.name] = dataclasses.field(default=of.default, repr=of.repr)
@@ -85,34 +88,8 @@ class _Described:
         return getattr(alike, self._name)
 
 
-def _repr(self: Any) -> str:
-    shown = (f"{of.name}={getattr(self, of.name)!r}" for of in self._syntra_fields if of.repr)
-    return f"{type(self).__qualname__}({', '.join(shown)})"
-
-
 def _values(self: Any) -> tuple[Any, ...]:
     return tuple(getattr(self, of.name) for of in self._syntra_fields)
-
-
-def _eq(self: Any, other: object) -> Any:
-    return _values(self) == _values(other) if type(self) is type(other) else NotImplemented
-
-
-def _hash(self: Any) -> int:
-    return hash(_values(self))
-
-
-def _no_set(self: Any, name: str, value: Any = None) -> None:
-    raise dataclasses.FrozenInstanceError(f"cannot change field {name!r}")
-
-
-def _getstate(self: Any) -> tuple[Any, ...]:
-    return _values(self)
-
-
-def _setstate(self: Any, state: tuple[Any, ...]) -> None:
-    for of, value in zip(self._syntra_fields, state):
-        object.__setattr__(self, of.name, value)
 
 
 def _first_init(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -120,6 +97,39 @@ def _first_init(self: Any, *args: Any, **kwargs: Any) -> None:
     cls: Any = self.__class__
     cls.__init__ = init = _compiled(cls)
     init(self, *args, **kwargs)
+
+
+def _no_set(self: Any, name: str, value: Any = None) -> None:
+    raise dataclasses.FrozenInstanceError(f"cannot change field {name!r}")
+
+
+class _Value:
+    """What the decorator of the standard library writes into each class anew."""
+
+    __slots__ = ()
+    _syntra_fields: ClassVar[tuple[Field, ...]]
+    __init__ = _first_init
+    __setattr__ = _no_set
+    __delattr__ = _no_set
+    __dataclass_fields__ = _Described("__dataclass_fields__")
+    __dataclass_params__ = _Described("__dataclass_params__")
+
+    def __repr__(self) -> str:
+        shown = (f"{of.name}={getattr(self, of.name)!r}" for of in self._syntra_fields if of.repr)
+        return f"{type(self).__qualname__}({', '.join(shown)})"
+
+    def __eq__(self, other: object) -> Any:
+        return _values(self) == _values(other) if type(self) is type(other) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(_values(self))
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return _values(self)
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        for of, value in zip(self._syntra_fields, state):
+            object.__setattr__(self, of.name, value)
 
 
 def _compiled(cls: Any) -> Callable[..., None]:
@@ -146,17 +156,6 @@ def _compiled(cls: Any) -> Callable[..., None]:
     return init
 
 
-_METHODS: dict[str, Any] = {
-    "__init__": _first_init,
-    "__eq__": _eq,
-    "__hash__": _hash,
-    "__setattr__": _no_set,
-    "__delattr__": _no_set,
-    "__getstate__": _getstate,
-    "__setstate__": _setstate,
-}
-
-
 def _frozen(*, frozen: bool, slots: bool) -> Callable[[Any], Any]:
     assert frozen and slots, "that is what all of them are"
 
@@ -170,17 +169,18 @@ def _frozen(*, frozen: bool, slots: bool) -> Callable[[Any], Any]:
                 of.name = name
                 own.append(of)
         all_fields = (*getattr(cls, "_syntra_fields", ()), *own)
-        body |= _METHODS
-        body.setdefault("__repr__", _repr)
-        body["__slots__"] = tuple(of.name for of in own)
-        body["__match_args__"] = tuple(of.name for of in all_fields)
+        body["__slots__"] = tuple([of.name for of in own])
+        body["__match_args__"] = tuple([of.name for of in all_fields])
+        body["__annotations__"] = cls.__annotations__
         body["_syntra_fields"] = all_fields
+        bases = cls.__bases__
+        if bases == (object,):
+            bases = (_Value,)
+        else:
+            body["__init__"] = _first_init  # that of the class above may be compiled already
         # Slots are only given to a class that is being made, so it is made once more.
-        made = type(cls)(cls.__name__, cls.__bases__, body)
+        made = type(cls)(cls.__name__, bases, body)
         made.__qualname__ = cls.__qualname__
-        made.__annotations__ = cls.__annotations__
-        for name in ("__dataclass_fields__", "__dataclass_params__"):
-            setattr(made, name, _Described(made, name))
         return made
 
     return wrap
@@ -205,6 +205,8 @@ if TYPE_CHECKING:
     import base64
     import dataclasses
     import inspect
+    import threading
+    import weakref
     from dataclasses import dataclass, field
 
     import syntra._lent as rooms
@@ -214,6 +216,8 @@ else:
     base64 = _Later("base64")
     dataclasses = _Later("dataclasses")
     inspect = _Later("inspect")
+    threading = _Later("threading")
+    weakref = _Later("weakref")
     dataclass = _frozen
     field = Field
     rooms = _Later("syntra._lent")
