@@ -32,6 +32,18 @@ mock_server() {
   cargo build --locked --quiet -p syntra-tests --bin mock_server || { fail "the scripted model server does not build"; return 1; }
 }
 
+# Models in a folder run on ONNX Runtime, whose library is in a package of Python's.
+onnx_runtime() {
+  [ -n "${ORT_DYLIB_PATH:-}" ] && return
+  make_venv || return
+  "$out/venv/bin/python" -m pip install --quiet --disable-pip-version-check onnxruntime || return
+  ORT_DYLIB_PATH=$("$out/venv/bin/python" - <<'EOF'
+import glob, importlib.util, os
+print(glob.glob(os.path.join(os.path.dirname(importlib.util.find_spec("onnxruntime").origin), "capi", "libonnxruntime.*"))[0])
+EOF
+  ) && export ORT_DYLIB_PATH
+}
+
 run_rust() {
   step "Rust"
   local log=$out/rust.log
@@ -79,7 +91,7 @@ run_python() {
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'maturin>=1.16,<2' 'pytest>=8' 'mypy>=1.11' 'pyright>=1.1.390' 'ruff>=0.8' \
     'openai>=1.60' 'langchain-core>=0.3' 'llama-index-core>=0.12' || { fail "Python: pip install"; return; }
   rm -rf "$out/wheels"
-  (cd syntra-py && "$venv/bin/maturin" build --quiet --profile dev --locked --strip false --interpreter "$venv/bin/python" --out "$out/wheels") ||
+  (cd syntra-py && "$venv/bin/maturin" build --quiet --profile dev --locked --features fastembed --strip false --interpreter "$venv/bin/python" --out "$out/wheels") ||
     { fail "Python: the wheel does not build"; return; }
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps "$out"/wheels/*.whl || { fail "Python: the wheel does not install"; return; }
   (cd syntra-py && "$venv/bin/python" -m pytest -p no:cacheprovider) 2>&1 | tee "$log"
@@ -99,7 +111,7 @@ run_node() {
   # This takes the versions of the lock as well, and with --no-save leaves it as it is.
   # Without scripts: `prepare` would build a release of what is built for tests below; .ci/packages tries it.
   npm install --ignore-scripts --no-save --no-audit --no-fund --loglevel=error || { fail "Node: npm install"; cd "$root" || exit; return; }
-  npx --no-install napi build --platform --no-js --dts ../target/syntra-native.d.ts --output-dir . >"$out/napi.log" 2>&1 ||
+  npx --no-install napi build --platform --no-js --dts ../target/syntra-native.d.ts --output-dir . --features fastembed >"$out/napi.log" 2>&1 ||
     { tail -30 "$out/napi.log"; fail "Node: the binary does not build"; cd "$root" || exit; return; }
   npm run --silent build:ts && npm run --silent typecheck && npm run --silent lint || { fail "Node: the types or the lints do not check"; cd "$root" || exit; return; }
   node --test --test-reporter=tap __test__/*.test.js >"$log" 2>&1
@@ -115,6 +127,7 @@ run_node() {
   fi
 }
 
+onnx_runtime || fail "ONNX Runtime is not there: pip install onnxruntime"
 wants rust && run_rust
 if wants python || wants node; then
   if mock_server; then

@@ -46,10 +46,12 @@ function policyWords({ maxCostUsd, ...policy }: RoutingPolicy): { [key: string]:
   return words
 }
 
-/** Whether it is weights for the default ranker, by kind, and no ranker. */
-const isWeights = (room: string, given: object): boolean => {
+/** Whether it says in words what is wanted (weights for the default ranker, by kind; a reranker in a folder), and is no object of the caller's. */
+const isDescribed = (room: string, given: object | string): boolean => {
+  if (typeof given === 'string') return true
   const kinds = Object.values(given) as unknown[]
-  return room === 'ranker' && kinds.length > 0 && kinds.every((kind) => typeof kind === 'object')
+  if (room === 'ranker') return kinds.length > 0 && kinds.every((kind) => typeof kind === 'object')
+  return room === 'reranker' && 'name' in given && !('rerank' in given)
 }
 
 function isServer(provider: ProviderConfig | Provider): provider is ProviderConfig {
@@ -113,7 +115,7 @@ export class Syntra {
     if (catalogue !== undefined) config.catalogue = catalogue
     for (const room of ROOM_NAMES) {
       const given = (options as { [room: string]: object | string | undefined })[room]
-      if (given !== undefined) config[snake(room)] = typeof given === 'string' || isWeights(room, given) ? toEngine(given) : host.addRoom(room, given)
+      if (given !== undefined) config[snake(room)] = isDescribed(room, given) ? toEngine(given) : host.addRoom(room, given as object)
     }
     try {
       return new Syntra(await native().open(JSON.stringify(config), host.dispatch), host)

@@ -598,11 +598,24 @@ export interface Connection {
   streamsPerConnection?: number
 }
 
+/** Of `fastembed`: a model in a folder, run in this process. */
+export interface LocalModel {
+  /** The folder with `model.onnx`, `tokenizer.json`, `tokenizer_config.json` and `config.json`. */
+  folder?: string
+  /** The shared library of ONNX Runtime; the variable `ORT_DYLIB_PATH` unless set. */
+  library?: string
+  /** Threads of a call; all cores unless set. */
+  threads?: number
+  /** Tokens of a text that are read. Default 512, and never more than the model's own limit. */
+  maxTokens?: number
+}
+
 /**
  * A server of embeddings instead of the model in the package: `openai`, `gemini`, or any other that speaks OpenAI's embeddings, by a name of yours
- * with its `baseUrl` and `model`; or `static`, with the `file` of a model like the one in the package.
+ * with its `baseUrl` and `model`; or `static`, with the `file` of a model like the one in the package; or `fastembed`, a sentence transformer in a
+ * `folder`, in a package that was built with that feature.
  */
-export interface EmbedderConfig extends Connection {
+export interface EmbedderConfig extends Connection, LocalModel {
   name: string
   apiKey?: string
   baseUrl?: string
@@ -621,8 +634,19 @@ export interface EmbedderConfig extends Connection {
   retries?: number
   /** The file of a `static` model. */
   file?: string
+  /** Of `fastembed`: takes the vector of the first token instead of the mean of all, where the folder does not say it. */
+  firstToken?: boolean
   /** Bytes of vectors that are kept, to be given again for the same text. None by default. */
   cacheBytes?: number
+}
+
+/** A cross-encoder in a `folder`: `fastembed`, in a package that was built with that feature. */
+export interface RerankerConfig extends LocalModel {
+  name: string
+  /** How many of the best it reads, 1 to 200. Default 20. */
+  depth?: number
+  /** What it adds to the score of the one that fits best. Default 1. */
+  weight?: number
 }
 
 /** What is sent to a provider at the most with each of its keys; absent for no limit. */
@@ -756,7 +780,7 @@ export interface SyntraOptions {
   dataDir?: string
   /** Servers, or objects of your own. */
   providers?: (ProviderConfig | Provider)[]
-  /** Instead of the embedder in the package: a server, or an object of your own. */
+  /** Instead of the embedder in the package: a server, a local model, or an object of your own. */
   embedder?: EmbedderConfig | Embedder
   /** A router of your own, which is asked for each question. */
   router?: Router
@@ -765,8 +789,8 @@ export interface SyntraOptions {
    * `docs/ranking.md`; or an older one by name: `classic` weighs by the kind of question, `classic_fixed` does not.
    */
   ranker?: Ranker | { [kind: string]: { [signal: string]: number } } | 'classic' | 'classic_fixed'
-  /** Reads the best of what was recalled again, together with the question. */
-  reranker?: Reranker
+  /** Reads the best of what was recalled again, together with the question: a local model, or an object of your own. */
+  reranker?: RerankerConfig | Reranker
   /** Functions that models may call in every turn and that run here. */
   tools?: FunctionTool[]
   /** How many times in a row a turn runs the model's calls of these tools before it has to answer. Default 8. */

@@ -3,6 +3,7 @@
 
 pub mod cases;
 pub mod mock;
+pub mod onnx;
 
 use syntra_core::{Result, Scope};
 

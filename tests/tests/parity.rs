@@ -148,7 +148,7 @@ fn everything_built_in_is_listed_with_its_options() {
     let mut problems = Vec::new();
     let traits = names(&PARITY["traits"]);
     let mut all: BTreeSet<String> = traits.iter().flat_map(|name| CORE.implementors(name)).collect();
-    all.insert("HttpOptions".into());
+    all.extend(["HttpOptions", "FastEmbedOptions"].map(String::from));
     for name in all.iter().filter(|name| !without(name)) {
         let listed = &PARITY["built_in"][name];
         if listed["is"].as_str().is_none() {

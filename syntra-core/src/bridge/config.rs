@@ -1,6 +1,7 @@
 //! A [`Syntra`] from a description in JSON.
 
 use super::limits::{BreakerWords, IndexWords, PaceWords, ResponseCacheWords, SemanticCacheWords};
+use super::local::LocalRerankerWords;
 use super::servers::{EmbedServerWords, ServerWords};
 use super::{
     Host, HostClock, HostContextBuilder, HostEmbedder, HostMemoryStore, HostProvider, HostRanker, HostReranker,
@@ -43,7 +44,7 @@ struct Config {
     embedder: Option<LentOr<HostedEmbedder, EmbedServerWords>>,
     router: Option<RouterWords>,
     ranker: Option<LentOr<RankerWords, RankerOfTheHouse>>,
-    reranker: Option<RerankerWords>,
+    reranker: Option<LentOr<RerankerWords, LocalRerankerWords>>,
     /// Functions that models may call and that the host runs.
     tools: Vec<ToolWords>,
     /// How many times in a row.
@@ -320,9 +321,13 @@ pub async fn build(config: &str, host: Option<Arc<dyn Host>>) -> Result<Bridged>
         }
         None => {}
     }
-    if let Some(words) = config.reranker {
-        let reranker = HostReranker::new(words.host, words.name, lender()?, words.depth, words.weight)?;
-        builder = builder.reranker(Arc::new(reranker));
+    match config.reranker {
+        Some(LentOr::Lent(words)) => {
+            let reranker = HostReranker::new(words.host, words.name, lender()?, words.depth, words.weight)?;
+            builder = builder.reranker(Arc::new(reranker));
+        }
+        Some(LentOr::Described(words)) => builder = builder.reranker(words.reranker().await?),
+        None => {}
     }
     for words in config.tools {
         builder = builder.shared_tool(Arc::new(tool(words, lender()?)?));

@@ -10,6 +10,7 @@ mod config;
 mod host;
 mod inbox;
 mod limits;
+mod local;
 mod reader;
 mod servers;
 mod words;

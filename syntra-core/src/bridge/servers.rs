@@ -2,6 +2,7 @@
 
 use super::config::{config_error, seconds};
 use super::limits::PaceWords;
+use super::local::{Embeds, FASTEMBED, LocalWords};
 use crate::embed::{CachedEmbedder, Embedder, HttpEmbedder, StaticEmbedder};
 use crate::error::Result;
 use crate::provider::{HttpProvider, servers};
@@ -170,10 +171,10 @@ impl ServerWords {
     }
 }
 
-/// A server of embeddings, or a static model in a file.
+/// A server of embeddings, a static model in a file, or a sentence transformer in a folder.
 #[derive(Deserialize)]
 pub(super) struct EmbedServerWords {
-    /// `openai`, `gemini`, `static`, or any other, which needs its `base_url` and `model`.
+    /// `openai`, `gemini`, `static`, `fastembed`, or any other, which needs its `base_url` and `model`.
     name: String,
     api_key: Option<Key>,
     base_url: Option<String>,
@@ -191,6 +192,11 @@ pub(super) struct EmbedServerWords {
     retries: Option<u32>,
     /// Of `static`: the file.
     file: Option<String>,
+    /// Of `fastembed`: the folder and how the model is run.
+    #[serde(flatten)]
+    local: LocalWords,
+    /// Of `fastembed`: whether the first token's vector is the text's.
+    first_token: Option<bool>,
     /// Bytes of vectors that are kept, to be given again for the same text.
     cache_bytes: Option<u64>,
     #[serde(flatten)]
@@ -211,6 +217,14 @@ impl EmbedServerWords {
             ("static", Some(file)) => Arc::new(StaticEmbedder::from_file(file)?),
             ("static", None) => {
                 return Err(config_error("the embedder \"static\" needs the `file` of its model".into()));
+            }
+            (FASTEMBED, _) => {
+                let (document_prefix, query_prefix) = (self.document_prefix.clone(), self.query_prefix.clone());
+                self.local.embedder(Embeds { first_token: self.first_token, document_prefix, query_prefix }).await?
+            }
+            _ if self.local.folder.is_some() => {
+                let words = format!("the embedder {:?} has no `folder`: it is for {FASTEMBED:?}", self.name);
+                return Err(config_error(words));
             }
             _ => Arc::new(self.server(client).await?),
         };
@@ -265,7 +279,7 @@ impl EmbedServerWords {
 }
 
 /// That nothing is said that nobody knows.
-fn check_known(what: &str, name: &str, rest: &BTreeMap<String, Value>) -> Result<()> {
+pub(super) fn check_known(what: &str, name: &str, rest: &BTreeMap<String, Value>) -> Result<()> {
     match rest.keys().next() {
         Some(unknown) => Err(config_error(format!("{what} {name:?} has no setting {unknown:?}"))),
         None => Ok(()),

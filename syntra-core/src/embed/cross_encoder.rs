@@ -126,103 +126,17 @@ impl Reranker for FastReranker {
 
 #[cfg(test)]
 mod tests {
+    use super::super::fastembed::tests::{damaged, has_runtime, model};
     use super::*;
     use crate::error::ErrorKind;
 
-    /// A field of a protocol buffer: a number, or bytes.
-    fn number(field: u8, value: u8) -> Vec<u8> {
-        vec![field << 3, value]
-    }
-
-    fn bytes(field: u8, content: &[u8]) -> Vec<u8> {
-        assert!(content.len() < 1 << 14);
-        let mut out = vec![field << 3 | 2];
-        if content.len() < 128 {
-            out.push(content.len() as u8);
-        } else {
-            out.extend([content.len() as u8 & 0x7f | 0x80, (content.len() >> 7) as u8]);
-        }
-        out.extend(content);
-        out
-    }
-
-    fn node(inputs: &[&str], output: &str, kind: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
-        let mut out: Vec<u8> = inputs.iter().flat_map(|name| bytes(1, name.as_bytes())).collect();
-        out.extend(bytes(2, output.as_bytes()));
-        out.extend(bytes(4, kind.as_bytes()));
-        out.extend(attributes.iter().flat_map(|attribute| bytes(5, attribute)));
-        bytes(1, &out)
-    }
-
-    /// A tensor of `kind` (1 float, 7 long) of two dimensions.
-    fn value(field: u8, name: &str, kind: u8) -> Vec<u8> {
-        let shape = [bytes(1, &bytes(2, b"texts")), bytes(1, &bytes(2, name.as_bytes()))].concat();
-        let tensor = [number(1, kind), bytes(2, &shape)].concat();
-        bytes(field, &[bytes(1, name.as_bytes()), bytes(2, &bytes(1, &tensor))].concat())
-    }
-
-    /// An ONNX graph that reads the ids of the tokens and gives their sum as the score.
-    fn graph() -> Vec<u8> {
-        let to_float = [bytes(1, b"to"), number(3, 1), vec![0xa0, 0x01, 2]].concat();
-        let axes = [bytes(1, b"axes"), number(8, 1), vec![0xa0, 0x01, 7]].concat();
-        let graph = [
-            node(&["input_ids", "attention_mask"], "read", "Mul", &[]),
-            node(&["read"], "floats", "Cast", &[to_float]),
-            node(&["floats"], "logits", "ReduceSum", &[axes]),
-            bytes(2, b"sum"),
-            value(11, "input_ids", 7),
-            value(11, "attention_mask", 7),
-            value(12, "logits", 1),
-        ];
-        [number(1, 7), bytes(7, &graph.concat()), bytes(8, &[bytes(1, b""), number(2, 11)].concat())].concat()
-    }
-
-    fn folder(with_graph: &[u8]) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        let words = r#"{"[PAD]":0,"[UNK]":1,"cat":5,"dog":9}"#;
-        let tokenizer = format!(
-            r#"{{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
-            "pre_tokenizer":{{"type":"Whitespace"}},"post_processor":null,"decoder":null,
-            "model":{{"type":"WordLevel","vocab":{words},"unk_token":"[UNK]"}}}}"#
-        );
-        let files: [(&str, &[u8]); 4] = [
-            ("model.onnx", with_graph),
-            ("tokenizer.json", tokenizer.as_bytes()),
-            ("config.json", br#"{"pad_token_id":0}"#),
-            ("tokenizer_config.json", br#"{"model_max_length":64,"pad_token":"[PAD]"}"#),
-        ];
-        for (name, content) in files {
-            std::fs::write(dir.path().join(name), content).unwrap();
-        }
-        dir
-    }
-
-    /// Whether there is a runtime; without it these tests are skipped, and say so.
-    fn has_runtime() -> bool {
-        let there = std::env::var_os("ORT_DYLIB_PATH").is_some();
-        if !there {
-            eprintln!("skipped: set ORT_DYLIB_PATH to ONNX Runtime's library");
-        }
-        there
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_real_graph_scores_question_and_text_together() {
+    #[test]
+    fn depth_and_weight_are_what_can_be() {
         if !has_runtime() {
             return;
         }
-        let dir = folder(&graph());
-        let reranker = FastReranker::from_dir(dir.path(), FastEmbedOptions::new().with_threads(1)).unwrap();
-        assert!(reranker.name().starts_with("fastembed/"), "{}", reranker.name());
-        let scores = reranker.rerank("cat", &["dog dog", "cat", "nothing of it"]).await.unwrap();
-        assert_eq!(scores, [23.0, 10.0, 8.0]);
-        assert_eq!(reranker.rerank("cat", &[]).await.unwrap(), Vec::<f32>::new());
-        let many: Vec<&str> = (0..50).map(|n| if n % 2 == 0 { "cat" } else { "dog" }).collect();
-        let scores = reranker.rerank("dog", &many).await.unwrap();
-        assert!(
-            scores.len() == 50 && scores[0] == 14.0 && scores[49] == 18.0,
-            "the order is that of the texts: {scores:?}"
-        );
+        let reranker = FastReranker::from_dir(model("reranker"), FastEmbedOptions::new().with_threads(1)).unwrap();
+        assert_eq!((Reranker::depth(&reranker), Reranker::weight(&reranker)), (20, 1.0));
         let set = reranker.with_depth(7).unwrap().with_weight(0.5).unwrap();
         assert_eq!((Reranker::depth(&set), Reranker::weight(&set)), (7, 0.5));
         assert!(set.clone().with_depth(0).is_err() && set.with_weight(f32::NAN).is_err());
@@ -234,8 +148,10 @@ mod tests {
         let error = FastReranker::from_dir(empty.path(), FastEmbedOptions::new()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config, "{error}");
         if has_runtime() {
-            let dir = folder(b"no graph");
-            let error = FastReranker::from_dir(dir.path(), FastEmbedOptions::new()).unwrap_err();
+            let error = FastReranker::from_dir(damaged("reranker").path(), FastEmbedOptions::new()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Embedding, "{error}");
+            // A graph without scores.
+            let error = FastReranker::from_dir(model("embedder"), FastEmbedOptions::new()).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Embedding, "{error}");
         }
     }

@@ -312,32 +312,49 @@ fn fingerprint(onnx: &[u8], tokenizer: &[u8]) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    /// The folder for tests with a real model; without it and the library they are skipped, and say so.
-    fn model_dir() -> Option<PathBuf> {
-        let dir = std::env::var_os("SYNTRA_TEST_MODEL_DIR").map(PathBuf::from);
-        if dir.is_none() || std::env::var_os(LIBRARY_VARIABLE).is_none() {
-            eprintln!(
-                "skipped: set {LIBRARY_VARIABLE} to ONNX Runtime's library and SYNTRA_TEST_MODEL_DIR to the folder of an ONNX model"
-            );
-            return None;
+    /// The folder of one of the small models that the tests of all languages read.
+    pub(in crate::embed) fn model(name: &str) -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/models").join(name)
+    }
+
+    /// Whether there is a runtime; without it what needs one is skipped, and says so.
+    pub(in crate::embed) fn has_runtime() -> bool {
+        let there = std::env::var_os(LIBRARY_VARIABLE).is_some();
+        if !there {
+            eprintln!("skipped: set {LIBRARY_VARIABLE} to ONNX Runtime's library");
         }
+        there
+    }
+
+    /// As that model, with a graph that is none.
+    pub(in crate::embed) fn damaged(name: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for file in ["tokenizer.json", "config.json", "tokenizer_config.json"] {
+            std::fs::copy(model(name).join(file), dir.path().join(file)).unwrap();
+        }
+        std::fs::write(dir.path().join("model.onnx"), b"no graph").unwrap();
         dir
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn a_real_model_conforms_and_knows_meaning() {
-        let Some(dir) = model_dir() else { return };
-        let embedder = FastEmbedder::from_dir(&dir, FastEmbedOptions::new().with_threads(2)).unwrap();
+    async fn a_model_conforms_and_knows_meaning() {
+        if !has_runtime() {
+            return;
+        }
+        let embedder = FastEmbedder::from_dir(model("embedder"), FastEmbedOptions::new().with_threads(2)).unwrap();
         crate::testing::embedder_conformance(&embedder).await.unwrap();
-        let v = embedder.embed(&["My dog is ill.", "The puppy is sick.", "The stock market fell."]).await.unwrap();
+        let v = embedder.embed(&["The dog", "The puppy", "The key"]).await.unwrap();
         let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f32>();
         assert!(dot(&v[0], &v[1]) > dot(&v[0], &v[2]) + 0.1);
-        let again = FastEmbedder::from_dir(&dir, FastEmbedOptions::new()).unwrap();
-        assert_eq!(again.model(), embedder.model());
-        assert!(embedder.model().starts_with("fastembed/"), "{}", embedder.model());
+        let first = FastEmbedOptions::new().with_first_token(true).with_prefixes("cat ", "key ");
+        let first = FastEmbedder::from_dir(model("embedder"), first).unwrap();
+        assert_eq!(first.embed(&["dog"]).await.unwrap(), [[1.0, 0.0, 0.0, 0.0]]);
+        assert_eq!(first.embed_query("dog").await.unwrap(), [0.0, 0.0, 1.0, 0.0]);
+        assert_eq!(first.model(), embedder.model());
+        assert!(embedder.model().starts_with("fastembed/embedder#"), "{}", embedder.model());
     }
 
     #[test]
@@ -363,14 +380,10 @@ mod tests {
 
     #[test]
     fn a_damaged_graph_is_an_error() {
-        let Some(from) = model_dir() else { return };
-        let dir = tempfile::tempdir().unwrap();
-        for name in ["tokenizer.json", "config.json", "tokenizer_config.json"] {
-            std::fs::copy(from.join(name), dir.path().join(name)).unwrap();
+        if has_runtime() {
+            let error = FastEmbedder::from_dir(damaged("embedder").path(), FastEmbedOptions::new()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Embedding, "{error}");
         }
-        std::fs::write(dir.path().join("model.onnx"), b"no graph").unwrap();
-        let error = FastEmbedder::from_dir(dir.path(), FastEmbedOptions::new()).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Embedding, "{error}");
     }
 
     #[cfg(feature = "fastembed-download")]

@@ -13,7 +13,7 @@ from ._convert import encode
 from ._errors import Kept, from_json
 from ._host import ROOMS, Dispatcher
 from ._native import Engine, Inbox, NativeError, Task
-from ._types import EmbedderConfig, ProviderConfig
+from ._types import EmbedderConfig, ProviderConfig, RerankerConfig
 from ._value import asyncio, keywords, weakref
 
 T = TypeVar("T")
@@ -105,7 +105,7 @@ async def awaited(loop: asyncio.AbstractEventLoop, kept: Kept, start: Callable[.
 
 def _described(name: str, value: Any) -> bool:
     """Whether it is a description of something, and no object of the caller's."""
-    return isinstance(value, EmbedderConfig) or (name == "ranker" and isinstance(value, (str, Mapping)))
+    return isinstance(value, (EmbedderConfig, RerankerConfig)) or (name == "ranker" and isinstance(value, (str, Mapping)))
 
 
 def _config(data_dir: str | PathLike[str] | None, settings: Mapping[str, Any], dispatcher: Dispatcher, from_env: bool) -> str:

@@ -25,6 +25,7 @@ from ._types import (
     ProviderConfig,
     ReasoningEffort,
     Recovery,
+    RerankerConfig,
     ResponseCacheOptions,
     RetryPolicy,
     Role,
@@ -43,15 +44,15 @@ class Settings(TypedDict, total=False):
 
     #: Servers by :class:`ProviderConfig`, or objects of your own, see :class:`Provider`.
     providers: Sequence[AnyProvider]
-    #: Instead of the embedder in the package: a server by :class:`EmbedderConfig`, or an object of your own.
+    #: Instead of the embedder in the package: a server or a local model by :class:`EmbedderConfig`, or an object of your own.
     embedder: Embedder | EmbedderConfig | None
     #: A router of your own, which is asked for each question.
     router: rooms.Router | None
     #: A ranker of recalled memories of your own; or weights for the default one, ``{"people": {"length": 0.0}}``, whose kinds and signals are those
     #: of ``docs/ranking.md``; or an older one by name: ``"classic"`` weighs by the kind of question, ``"classic_fixed"`` does not.
     ranker: rooms.Ranker | Mapping[str, Mapping[str, float]] | Literal["classic", "classic_fixed"] | None
-    #: Reads the best of what was recalled again, together with the question.
-    reranker: rooms.Reranker | None
+    #: Reads the best of what was recalled again, together with the question: a local model, or an object of your own.
+    reranker: rooms.Reranker | RerankerConfig | None
     #: Functions that models may call in every turn and that run here, see :class:`FunctionTool`: the model reads what they return and
     #: goes on.
     tools: Sequence[Callable[..., Any] | FunctionTool]

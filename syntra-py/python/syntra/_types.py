@@ -1106,7 +1106,8 @@ class ProviderConfig:
 @dataclass(frozen=True, slots=True)
 class EmbedderConfig:
     """A server of embeddings instead of the model in the package: ``openai``, ``gemini``, or any other that speaks OpenAI's embeddings, by a
-    name of yours with its ``base_url`` and ``model``; or ``static``, with the ``file`` of a model like the one in the package.
+    name of yours with its ``base_url`` and ``model``; or ``static``, with the ``file`` of a model like the one in the package; or ``fastembed``,
+    a sentence transformer in a ``folder``, in a package that was built with that feature.
 
     ``api_key`` and ``proxy`` never show in a repr.
     """
@@ -1129,6 +1130,15 @@ class EmbedderConfig:
     retries: int | None = None
     #: The file of a ``static`` model.
     file: str | PathLike[str] | None = None
+    #: Of ``fastembed``: the folder with ``model.onnx``, ``tokenizer.json``, ``tokenizer_config.json`` and ``config.json``.
+    folder: str | PathLike[str] | None = None
+    #: Of ``fastembed``: the shared library of ONNX Runtime, for which else the variable ``ORT_DYLIB_PATH`` is read; the threads of a call (all
+    #: cores); the tokens of a text that are read (512, and never more than the model's own limit); and whether the vector of the first token
+    #: is taken instead of the mean of all, where the folder does not say it.
+    library: str | PathLike[str] | None = None
+    threads: int | None = None
+    max_tokens: int | None = None
+    first_token: bool | None = None
     #: Bytes of vectors that are kept, to be given again for the same text. None by default.
     cache_bytes: int | None = None
     timeout: Timeouts | None = None
@@ -1138,6 +1148,22 @@ class EmbedderConfig:
     max_response_bytes: int | None = None
     http_version: Literal["negotiated", "http1", "http2"] | None = None
     streams_per_connection: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RerankerConfig:
+    """A cross-encoder in a ``folder``: ``fastembed``, in a package that was built with that feature."""
+
+    name: str
+    #: As those of :class:`EmbedderConfig`.
+    folder: str | PathLike[str] | None = None
+    library: str | PathLike[str] | None = None
+    threads: int | None = None
+    max_tokens: int | None = None
+    #: How many of the best it reads, 1 to 200. Default 20.
+    depth: int | None = None
+    #: What it adds to the score of the one that fits best. Default 1.
+    weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
