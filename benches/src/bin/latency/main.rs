@@ -224,6 +224,29 @@ impl Vectors {
     }
 }
 
+/// Times and recall of the 150 nearest of `questions` in `index`, beside what `flat` finds in full precision.
+fn measure(name: &str, size: usize, questions: &[Vec<f32>], index: &dyn VectorIndex, flat: &FlatIndex) -> Result<()> {
+    let everything = |_: u32| true;
+    let (mut times, mut same_10, mut same_150) = (Vec::new(), 0, 0);
+    for question in questions {
+        let begin = Instant::now();
+        let found = index.search(question, 150, None)?;
+        times.push(begin.elapsed());
+        // Asking for half of all is answered in full precision.
+        let exact = flat.search(question, size / 2, Some(&everything))?;
+        let of = |k: usize| found.iter().take(k).filter(|f| exact.iter().take(k).any(|e| e.0 == f.0)).count();
+        same_10 += of(10);
+        same_150 += of(150);
+    }
+    println!(
+        "{size} vectors, {name}, 150 nearest: {}; recall@10 {:.4}, recall@150 {:.4}",
+        percentiles(&mut times),
+        same_10 as f64 / (10 * questions.len()) as f64,
+        same_150 as f64 / (150 * questions.len()) as f64
+    );
+    Ok(())
+}
+
 async fn vectors(size: usize) -> Result<()> {
     const QUESTIONS: usize = 100;
     let mut made = Vectors::new()?;
@@ -246,30 +269,15 @@ async fn vectors(size: usize) -> Result<()> {
     for i in 0..QUESTIONS {
         questions.push(made.make(size + i * 17).await?);
     }
-    let everything = |_: u32| true;
-    // Asking for a quarter of all is answered in full precision.
-    let exact = |question: &[f32]| flat.search(question, size / 2, Some(&everything));
-    let mut kinds: Vec<(&str, &dyn VectorIndex)> = vec![("scan", &flat)];
+    measure("scan", size, &questions, &flat, &flat)?;
     if let Some(graph) = &graph {
-        kinds.push(("graph", graph));
+        measure("graph", size, &questions, graph, &flat)?;
     }
-    for (name, index) in kinds {
-        let (mut times, mut same_10, mut same_150) = (Vec::new(), 0, 0);
-        for question in &questions {
-            let begin = Instant::now();
-            let found = index.search(question, 150, None)?;
-            times.push(begin.elapsed());
-            let exact = exact(question)?;
-            let of = |k: usize| found.iter().take(k).filter(|f| exact.iter().take(k).any(|e| e.0 == f.0)).count();
-            same_10 += of(10);
-            same_150 += of(150);
-        }
-        println!(
-            "{size} vectors, {name}, 150 nearest: {}; recall@10 {:.4}, recall@150 {:.4}",
-            percentiles(&mut times),
-            same_10 as f64 / (10 * QUESTIONS) as f64,
-            same_150 as f64 / (150 * QUESTIONS) as f64
-        );
+    if size >= FlatIndex::ARRANGED_FROM {
+        let begin = Instant::now();
+        flat.arrange();
+        println!("{size} vectors: arranged in {:.1} s", begin.elapsed().as_secs_f64());
+        measure("scan, arranged", size, &questions, &flat, &flat)?;
     }
     Ok(())
 }

@@ -163,9 +163,12 @@ impl Slot {
                 self.index.blocking_write().revision = Some(revision);
             }
             _ => {
-                let (partition, read) = load(&rows, scope, model, self.graph_from, snapshot, revision, removed)?;
+                let (mut partition, read) = load(&rows, scope, model, self.graph_from, snapshot, revision, removed)?;
                 // Before it is shared: nobody waits for a lock meanwhile. A disk that is full costs the next process its time.
                 let is_due = partition.len() >= snapshot::FROM && read > partition.len() / snapshot::STALE_SHARE;
+                if is_due {
+                    partition.arrange();
+                }
                 let written = snapshot.filter(|_| is_due).and_then(|s| s.write(&partition, revision).ok());
                 *self.index.blocking_write() = Index { revision: Some(revision), partition };
                 return Ok(written);

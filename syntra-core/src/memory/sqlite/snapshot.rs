@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 
 /// What a file begins with, and the version of its layout.
 const MAGIC: &[u8; 8] = b"syntraix";
-const LAYOUT: u32 = 4;
+const LAYOUT: u32 = 5;
 /// An index of fewer memories is built from its rows as quickly as anybody notices.
 pub(super) const FROM: usize = 2_000;
 /// A snapshot is made anew when more than one memory in this many was written since.

@@ -81,6 +81,11 @@ impl Partition {
         self.vectors.flat().save(&mut ColumnsOut::new(write))
     }
 
+    /// Has searches of very many vectors look at a part of them, see [`FlatIndex::arrange`]; before it is saved and shared.
+    pub(crate) fn arrange(&mut self) {
+        self.vectors.arrange();
+    }
+
     /// The partition of parts that [`Partition::save`] handed out, without vectors, which [`Partition::with_vectors`] adds; `part` puts the
     /// next of them into a buffer, and all of them have `bytes` bytes. `None` where they do not fit together or are of vectors of another
     /// length.

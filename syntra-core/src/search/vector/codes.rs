@@ -8,9 +8,13 @@
 //! rows add to the product in a table of sixteen (Quick ADC: André, Kermarrec and Le Scouarnec, ICMR 2017). What they add is rounded to
 //! six bits, which adds some thousandths to the error.
 
+use super::Rounded;
+use super::groups::{Groups, Rows};
 use super::kernel::{self, LOOKUP_MOST, ROWS};
 use crate::search::beside::beside;
+use crate::search::bytes::{ColumnsIn, ColumnsOut};
 use crate::search::top::{places_of, sampled_floor};
+use std::ops::Range;
 
 /// Turns and rounds vectors of one number of dimensions.
 #[derive(Debug)]
@@ -30,9 +34,87 @@ const SAMPLE_SHARE: usize = 4;
 #[derive(Debug)]
 pub(super) struct Codes {
     coder: Coder,
+    /// By place, which is the row as long as nothing is in groups.
     blocks: Vec<u8>,
     /// What the signs of each code are worth.
     worth: Vec<f32>,
+    grouped: Option<Grouped>,
+}
+
+/// Which code is where, once like ones lie beside each other. Those written since lie behind the groups.
+#[derive(Debug)]
+struct Grouped {
+    groups: Groups,
+    row_at: Vec<u32>,
+    place_of: Vec<u32>,
+    /// For each block whether there are codes in it that belong elsewhere: it is looked at by every question.
+    strays: Vec<bool>,
+}
+
+impl Grouped {
+    fn of(groups: Groups, row_at: Vec<u32>, strays: Vec<bool>) -> Option<Self> {
+        let mut place_of = vec![u32::MAX; row_at.len()];
+        for (place, row) in (0u32..).zip(&row_at) {
+            let known = place_of.get_mut(*row as usize)?;
+            if *known != u32::MAX {
+                return None;
+            }
+            *known = place;
+        }
+        let fits = strays.len() == groups.end().div_ceil(ROWS);
+        fits.then_some(Self { groups, row_at, place_of, strays })
+    }
+
+    fn place(&self, row: usize) -> usize {
+        self.place_of.get(row).map_or(0, |place| *place as usize)
+    }
+
+    /// The code at `place` is another now.
+    fn strayed(&mut self, place: usize) {
+        if let Some(stray) = self.strays.get_mut(place / ROWS) {
+            *stray = true;
+        }
+    }
+
+    fn put(&mut self, row: usize, place: usize) {
+        if let (Some(at), Some(of)) = (self.row_at.get_mut(place), self.place_of.get_mut(row)) {
+            (*at, *of) = (row as u32, place as u32);
+        }
+    }
+
+    /// Row `row` is gone, the code of the last place has come to its place, and the last row is called `row`.
+    fn swap_remove(&mut self, row: usize) {
+        let Some(last) = self.row_at.len().checked_sub(1) else { return };
+        let place = self.place(row);
+        let moved = self.row_at.get(last).map_or(0, |row| *row as usize);
+        if place != last {
+            self.put(moved, place);
+            self.strayed(place);
+        }
+        if row != last {
+            self.put(row, self.place(last));
+        }
+        self.row_at.truncate(last);
+        self.place_of.truncate(last);
+    }
+
+    /// The blocks of `all` that a question looks at, in order: those of the groups nearest to it, of strays, and behind the groups.
+    fn blocks(&self, question: &Rounded, all: usize) -> Vec<Range<usize>> {
+        let mut looked_at = self.strays.clone();
+        for places in self.groups.near(question) {
+            let blocks = places.start / ROWS..places.end.div_ceil(ROWS);
+            looked_at.get_mut(blocks).unwrap_or_default().fill(true);
+        }
+        looked_at.resize(all, true);
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for block in (0..all).filter(|block| looked_at.get(*block) == Some(&true)) {
+            match found.last_mut() {
+                Some(last) if last.end == block => last.end += 1,
+                _ => found.push(block..block + 1),
+            }
+        }
+        found
+    }
 }
 
 /// A question for [`Codes`].
@@ -111,29 +193,27 @@ impl Question {
         (self.by * f32::from(steps) + self.from) * worth
     }
 
-    /// The rows of `blocks` of which the estimated cosine is at least `floor`, with it.
-    fn reaching(&self, blocks: &[u8], worth: &[f32], floor: f32) -> Vec<(u32, f32)> {
-        let mut found = Vec::new();
+    /// Adds the places of `blocks`, the first of which is `begin`, of which the estimated cosine is at least `floor`, with it.
+    fn reaching(&self, blocks: &[u8], worth: &[f32], floor: f32, begin: u32, found: &mut Vec<(u32, f32)>) {
         kernel::scan_nibbles(blocks, &self.tables, &mut |first, steps| {
             let worth = worth.get(first..).unwrap_or(&[]);
             let Some(worth) = worth.first_chunk::<ROWS>() else {
                 let scores = steps.iter().zip(worth).map(|(steps, worth)| self.score(*steps, *worth));
-                found.extend((first as u32..).zip(scores).filter(|(_, score)| *score >= floor));
+                found.extend((begin + first as u32..).zip(scores).filter(|(_, score)| *score >= floor));
                 return;
             };
             // All rows of a block at once, whose number the compiler knows, and without a branch for each.
             let scores: [f32; ROWS] = std::array::from_fn(|i| self.score(steps[i], worth[i]));
             if scores.iter().map(|score| i32::from(*score >= floor)).sum::<i32>() != 0 {
-                found.extend((first as u32..).zip(scores).filter(|(_, score)| *score >= floor));
+                found.extend((begin + first as u32..).zip(scores).filter(|(_, score)| *score >= floor));
             }
         });
-        found
     }
 }
 
 impl Codes {
     pub(super) fn new(dimensions: usize) -> Self {
-        Self { coder: Coder::new(dimensions), blocks: Vec::new(), worth: Vec::new() }
+        Self { coder: Coder::new(dimensions), blocks: Vec::new(), worth: Vec::new(), grouped: None }
     }
 
     /// Whether vectors are short enough for their codes to be scanned.
@@ -146,13 +226,23 @@ impl Codes {
         self.coder.padded / 4 * 16
     }
 
-    /// Where the four bits of `row` of the first group are, and by how many bits they are shifted there.
-    fn place(&self, row: usize) -> (usize, u32) {
-        (row / ROWS * self.block() + row % 16, if row % ROWS < 16 { 0 } else { 4 })
+    fn place(&self, row: usize) -> usize {
+        self.grouped.as_ref().map_or(row, |grouped| grouped.place(row))
     }
 
-    fn write(&mut self, row: usize, fours: impl Iterator<Item = u8>) {
-        let (first, shift) = self.place(row);
+    /// Where the first four bits of the code at `place` are, and by how many bits they are shifted there.
+    fn bits(&self, place: usize) -> (usize, u32) {
+        (place / ROWS * self.block() + place % 16, if place % ROWS < 16 { 0 } else { 4 })
+    }
+
+    fn read(&self, place: usize) -> Vec<u8> {
+        let (first, shift) = self.bits(place);
+        let bytes = self.blocks.get(first..).unwrap_or(&[]).iter().step_by(16).take(self.coder.padded / 4);
+        bytes.map(|byte| byte >> shift & 15).collect()
+    }
+
+    fn write(&mut self, place: usize, fours: impl Iterator<Item = u8>) {
+        let (first, shift) = self.bits(place);
         let places = self.blocks.get_mut(first..).unwrap_or_default().iter_mut().step_by(16);
         for (byte, four) in places.zip(fours) {
             *byte = *byte & !(15 << shift) | four << shift;
@@ -161,10 +251,14 @@ impl Codes {
 
     /// Sets the code of `row`, which is there, to that of a vector of length 1.
     pub(super) fn set(&mut self, row: usize, vector: &[f32]) {
+        let place = self.place(row);
+        if let Some(grouped) = &mut self.grouped {
+            grouped.strayed(place);
+        }
         let turned = self.coder.turn(vector);
         let four = |four: &[f32; 4]| four.iter().enumerate().fold(0, |bits, (at, x)| bits | u8::from(*x > 0.0) << at);
-        self.write(row, turned.as_chunks::<4>().0.iter().map(four));
-        if let Some(worth) = self.worth.get_mut(row) {
+        self.write(place, turned.as_chunks::<4>().0.iter().map(four));
+        if let Some(worth) = self.worth.get_mut(place) {
             *worth = 1.0 / turned.iter().map(|x| x.abs()).sum::<f32>().max(1e-9);
         }
     }
@@ -176,32 +270,87 @@ impl Codes {
             self.blocks.resize(self.blocks.len() + self.block(), 0);
         }
         self.worth.push(0.0);
+        if let Some(grouped) = &mut self.grouped {
+            grouped.row_at.push(row as u32);
+            grouped.place_of.push(row as u32);
+        }
         self.set(row, vector);
     }
 
     /// Removes `row`, in whose place the last one comes.
     pub(super) fn swap_remove(&mut self, row: usize) {
         let Some(last) = self.worth.len().checked_sub(1).filter(|last| row <= *last) else { return };
-        let (first, shift) = self.place(last);
-        let groups = self.coder.padded / 4;
-        let bytes = self.blocks.get(first..).unwrap_or(&[]).iter().step_by(16).take(groups);
-        let moved: Vec<u8> = bytes.map(|byte| byte >> shift & 15).collect();
-        self.write(row, moved.into_iter());
-        self.write(last, std::iter::repeat_n(0, groups));
-        self.worth.swap_remove(row);
+        let (place, moved) = (self.place(row), self.read(last));
+        self.write(last, std::iter::repeat_n(0, moved.len()));
+        if place != last {
+            self.write(place, moved.into_iter());
+        }
+        self.worth.swap_remove(place);
+        if let Some(grouped) = &mut self.grouped {
+            grouped.swap_remove(row);
+        }
         self.blocks.truncate(last.div_ceil(ROWS) * self.block());
     }
 
-    /// The codes and what each is worth, to be kept.
-    pub(super) fn parts(&self) -> (&[u8], &[f32]) {
-        (&self.blocks, &self.worth)
+    /// Puts the codes of like ones of `rows` beside each other: from now on a question looks at those of the nearest groups, at what was
+    /// written later, and at little else.
+    pub(super) fn arrange(&mut self, rows: Rows<'_>) {
+        let (groups, row_at) = Groups::of(rows);
+        let mut arranged = Self { blocks: vec![0; self.blocks.len()], ..Self::new(rows.dimensions) };
+        for (place, row) in row_at.iter().enumerate() {
+            let old = self.place(*row as usize);
+            arranged.write(place, self.read(old).into_iter());
+            arranged.worth.extend(self.worth.get(old));
+        }
+        let strays = vec![false; groups.end().div_ceil(ROWS)];
+        if let Some(grouped) = Grouped::of(groups, row_at, strays) {
+            *self = Self { grouped: Some(grouped), ..arranged };
+        }
     }
 
-    /// Takes over what [`Codes::parts`] gave, of `rows` rows; `None` where it does not fit.
-    pub(super) fn restore(dimensions: usize, rows: usize, blocks: Vec<u8>, worth: Vec<f32>) -> Option<Self> {
-        let codes = Self { blocks, worth, ..Self::new(dimensions) };
+    /// Whether [`Codes::arrange`] is worth its time: nothing is in groups, or less than was written since.
+    pub(super) fn are_astray(&self) -> bool {
+        self.grouped.as_ref().is_none_or(|grouped| {
+            let strays = grouped.strays.iter().filter(|stray| **stray).count() * ROWS;
+            let behind = self.worth.len().saturating_sub(grouped.groups.end());
+            strays + behind > self.worth.len() / 2
+        })
+    }
+
+    /// Writes all of it, for [`Codes::restore`].
+    pub(super) fn save<E, W: FnMut(&[u8]) -> Result<(), E>>(&self, out: &mut ColumnsOut<W>) -> Result<(), E> {
+        out.bytes(&self.blocks)?;
+        out.floats(&self.worth)?;
+        let grouped = self.grouped.as_ref();
+        let (numbers, scales, begins) = grouped.map_or((&[][..], &[][..], &[][..]), |of| of.groups.parts());
+        out.numbers(begins)?;
+        out.floats(scales)?;
+        out.column(numbers.iter().map(|x| x.to_le_bytes()))?;
+        out.numbers(grouped.map_or(&[], |of| &of.row_at))?;
+        out.column(grouped.map_or(&[][..], |of| &of.strays).iter().map(|stray| [u8::from(*stray)]))
+    }
+
+    /// What [`Codes::save`] wrote of `rows` rows; `None` where it does not fit together.
+    pub(super) fn restore<R: FnMut(&mut Vec<u8>) -> Option<()>>(
+        dimensions: usize,
+        rows: usize,
+        from: &mut ColumnsIn<R>,
+    ) -> Option<Self> {
+        let codes = Self { blocks: from.bytes()?, worth: from.floats()?, ..Self::new(dimensions) };
         let bytes = rows.div_ceil(ROWS).checked_mul(codes.block())?;
-        (codes.worth.len() == rows && codes.blocks.len() == bytes).then_some(codes)
+        if codes.worth.len() != rows || codes.blocks.len() != bytes {
+            return None;
+        }
+        let (begins, scales) = (from.numbers()?, from.floats()?);
+        let numbers = from.column(|x| i8::from_le_bytes(*x))?;
+        let row_at = from.numbers()?;
+        let strays = from.column(|[stray]| *stray != 0)?;
+        if begins.is_empty() {
+            return (row_at.is_empty() && strays.is_empty()).then_some(codes);
+        }
+        let groups = Groups::restore(dimensions, numbers, scales, begins)?;
+        let grouped = Grouped::of(groups, row_at, strays).filter(|grouped| grouped.row_at.len() == rows)?;
+        Some(Self { grouped: Some(grouped), ..codes })
     }
 
     /// The estimated cosine of each row with `query`, which has length 1.
@@ -212,49 +361,215 @@ impl Codes {
             let worth = self.worth.get(first..).unwrap_or(&[]);
             scores.extend(steps.iter().zip(worth).map(|(steps, worth)| question.score(*steps, *worth)));
         });
-        scores
+        match &self.grouped {
+            Some(of) => of.place_of.iter().map(|at| scores.get(*at as usize).copied().unwrap_or_default()).collect(),
+            None => scores,
+        }
     }
 
     /// The rows of the `limit` best, in order: a sample of blocks tells about where they begin, so that no score is kept of all the others.
     /// `None` where the sample said too much.
-    pub(super) fn best(&self, query: &[f32], limit: usize) -> Option<Vec<u32>> {
-        let (question, size, rows) = (self.coder.question(query), self.block(), self.worth.len());
-        let whole = rows / ROWS;
-        let looked_at = SAMPLE_BLOCKS.min(whole / SAMPLE_SHARE).max(1);
-        let mut sample = Vec::with_capacity(looked_at * ROWS);
-        for block in (0..whole).step_by((whole / looked_at).max(1)) {
-            let codes = self.blocks.get(block * size..(block + 1) * size).unwrap_or(&[]);
-            let worth = self.worth.get(block * ROWS..).unwrap_or(&[]);
+    pub(super) fn best(&self, query: &[f32], rounded: &Rounded, limit: usize) -> Option<Vec<u32>> {
+        let (question, all) = (self.coder.question(query), self.worth.len().div_ceil(ROWS));
+        let looked_at = match &self.grouped {
+            Some(of) => of.blocks(rounded, all),
+            None => std::iter::once(0..all).collect(),
+        };
+        let count: usize = looked_at.iter().map(Range::len).sum();
+        let sampled = SAMPLE_BLOCKS.min(count / SAMPLE_SHARE).max(1);
+        let mut sample = Vec::with_capacity(sampled * ROWS);
+        for block in looked_at.iter().cloned().flatten().step_by((count / sampled).max(1)) {
+            let (codes, worth) = self.within(&(block..block + 1));
             kernel::scan_nibbles(codes, &question.tables, &mut |_, steps| {
                 sample.extend(steps.iter().zip(worth).map(|(steps, worth)| question.score(*steps, *worth)));
             });
         }
-        let floor = sampled_floor(sample, rows, limit);
-        let half = whole / 2;
-        let (first, second) = self.blocks.split_at(half * size);
-        let (first_worth, second_worth) = self.worth.split_at(half * ROWS);
-        let (later, mut found) = beside(
-            rows,
-            || question.reaching(second, second_worth, floor),
-            || question.reaching(first, first_worth, floor),
-        );
-        found.extend(later.into_iter().map(|(row, score)| (row + (half * ROWS) as u32, score)));
+        let floor = sampled_floor(sample, count * ROWS, limit);
+        let (first, second) = halves(looked_at);
+        let reaching = |ranges: &[Range<usize>]| {
+            let mut found = Vec::new();
+            for range in ranges {
+                let (codes, worth) = self.within(range);
+                question.reaching(codes, worth, floor, (range.start * ROWS) as u32, &mut found);
+            }
+            found
+        };
+        let (later, mut found) = beside(count * ROWS, || reaching(&second), || reaching(&first));
+        found.extend(later);
+        if let Some(of) = &self.grouped {
+            found.iter_mut().for_each(|(at, _)| *at = of.row_at.get(*at as usize).copied().unwrap_or_default());
+        }
         (found.len() >= limit).then(|| places_of(found, limit))
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.blocks.capacity() + self.worth.capacity() * 4
+    /// The codes in `blocks`, and what each is worth.
+    fn within(&self, blocks: &Range<usize>) -> (&[u8], &[f32]) {
+        let codes = self.blocks.get(blocks.start * self.block()..blocks.end * self.block()).unwrap_or(&[]);
+        let end = (blocks.end * ROWS).min(self.worth.len());
+        (codes, self.worth.get(blocks.start * ROWS..end).unwrap_or(&[]))
     }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let grouped = self.grouped.as_ref().map_or(0, |of| {
+            of.groups.memory_bytes() + of.strays.capacity() + (of.row_at.capacity() + of.place_of.capacity()) * 4
+        });
+        self.blocks.capacity() + self.worth.capacity() * 4 + grouped
+    }
+}
+
+/// `ranges` in two parts with about as much in each.
+fn halves(ranges: Vec<Range<usize>>) -> (Vec<Range<usize>>, Vec<Range<usize>>) {
+    let mut left = ranges.iter().map(Range::len).sum::<usize>() / 2;
+    let (mut first, mut second) = (Vec::new(), Vec::new());
+    for range in ranges {
+        let middle = (range.start + left).min(range.end);
+        left -= middle - range.start;
+        first.extend((range.start < middle).then_some(range.start..middle));
+        second.extend((middle < range.end).then_some(middle..range.end));
+    }
+    (first, second)
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::cloud;
     use super::*;
+    use crate::search::top::best_places;
+    use std::convert::Infallible;
 
     fn unit(vector: &[f32]) -> Vec<f32> {
         let length = kernel::dot(vector, vector).sqrt();
         vector.iter().map(|x| x / length).collect()
+    }
+
+    /// What is read of what was written.
+    fn kept(codes: &Codes, rows: usize) -> Option<Codes> {
+        let mut parts: Vec<Vec<u8>> = Vec::new();
+        let mut out = ColumnsOut::new(|part: &[u8]| {
+            parts.push(part.to_vec());
+            Ok::<(), Infallible>(())
+        });
+        let Ok(()) = codes.save(&mut out);
+        let bytes = parts.iter().map(Vec::len).sum::<usize>() as u64;
+        let mut parts = parts.into_iter();
+        let dimensions = codes.coder.padded;
+        let next = |buffer: &mut Vec<u8>| parts.next().map(|part| *buffer = part);
+        Codes::restore(dimensions, rows, &mut ColumnsIn::new(next, bytes))
+    }
+
+    /// Vectors around some centres.
+    fn crowds(count: usize, dimensions: usize) -> Vec<Vec<f32>> {
+        let (centres, around) = (cloud(40, dimensions), cloud(count, dimensions));
+        let near = |(at, vector): (usize, &Vec<f32>)| {
+            unit(&centres[at * 7 % 40].iter().zip(vector).map(|(c, x)| c + 0.3 * x).collect::<Vec<f32>>())
+        };
+        around.iter().enumerate().map(near).collect()
+    }
+
+    fn arranged(vectors: &[Vec<f32>]) -> Codes {
+        let dimensions = vectors[0].len();
+        let (mut codes, mut numbers, mut scales) = (Codes::new(dimensions), Vec::new(), Vec::new());
+        for vector in vectors {
+            codes.push(vector);
+            let (of, scale) = kernel::quantise(vector);
+            numbers.extend(of);
+            scales.push(scale);
+        }
+        assert!(codes.are_astray());
+        codes.arrange(Rows { dimensions, numbers: &numbers, scales: &scales });
+        assert!(!codes.are_astray());
+        codes
+    }
+
+    #[test]
+    fn a_question_looks_at_a_part_of_what_is_arranged_and_finds_the_nearest() {
+        let vectors = crowds(6_000, 64);
+        let (codes, mut found, mut looked_at) = (arranged(&vectors), 0, 0);
+        for query in vectors.iter().step_by(200) {
+            let rounded = Rounded::new(query);
+            looked_at += codes
+                .grouped
+                .as_ref()
+                .unwrap()
+                .blocks(&rounded, 6_000 / ROWS + 1)
+                .iter()
+                .map(Range::len)
+                .sum::<usize>();
+            let best = codes.best(query, &rounded, 200).unwrap();
+            let exact: Vec<f32> = vectors.iter().map(|v| kernel::dot(v, query)).collect();
+            found += best_places(&exact, 10).iter().filter(|row| best.contains(row)).count();
+        }
+        // Groups are smaller than blocks here: it looks at more than it has to.
+        assert!(looked_at * 3 < 2 * 30 * 6_000 / ROWS, "{looked_at} blocks");
+        assert!(found >= 290, "{found} of 300");
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(24))]
+
+        #[test]
+        fn what_is_arranged_follows_every_write(writes in proptest::collection::vec((0u8..3, 0usize..400, 0usize..400), 0..120)) {
+            let vectors = crowds(400, 64);
+            let mut codes = arranged(&vectors[..300]);
+            let mut rows: Vec<usize> = (0..300).collect();
+            for (what, row, vector) in writes {
+                let row = row % rows.len();
+                match what {
+                    0 => {
+                        codes.set(row, &vectors[vector]);
+                        rows[row] = vector;
+                    }
+                    1 if rows.len() > 1 => {
+                        codes.swap_remove(row);
+                        rows.swap_remove(row);
+                    }
+                    _ => {
+                        codes.push(&vectors[vector]);
+                        rows.push(vector);
+                    }
+                }
+            }
+            let mut anew = Codes::new(64);
+            rows.iter().for_each(|row| anew.push(&vectors[*row]));
+            let query = &vectors[7];
+            proptest::prop_assert_eq!(codes.scores(query), anew.scores(query));
+            let kept = kept(&codes, rows.len()).unwrap();
+            proptest::prop_assert_eq!(kept.scores(query), anew.scores(query));
+            // What was written since is looked at by every question, however far it is from it.
+            let grouped = codes.grouped.as_ref().unwrap();
+            let (rounded, all) = (Rounded::new(query), rows.len().div_ceil(ROWS));
+            let looked_at = grouped.blocks(&rounded, all);
+            for (row, vector) in rows.iter().enumerate().filter(|(row, vector)| *row != **vector) {
+                let block = grouped.place(row) / ROWS;
+                proptest::prop_assert!(looked_at.iter().any(|range| range.contains(&block)), "{} of {}", row, vector);
+            }
+            let best = |codes: &Codes| codes.best(query, &rounded, rows.len());
+            proptest::prop_assert!(best(&codes).is_none_or(|found| found.len() == rows.len()));
+            proptest::prop_assert_eq!(best(&kept), best(&codes));
+        }
+
+        #[test]
+        fn what_does_not_fit_is_not_taken_over(at in 0usize..12, change in 1u8..=255) {
+            let codes = arranged(&crowds(300, 64));
+            let mut damaged = codes.grouped.unwrap();
+            match at {
+                0..4 => damaged.row_at[at * 70] = u32::from(change) + 300,
+                4..8 => damaged.row_at[at * 30] = damaged.row_at[at * 30 + 1],
+                _ => damaged.strays.truncate(usize::from(change) % damaged.strays.len()),
+            }
+            let Grouped { groups, row_at, strays, .. } = damaged;
+            proptest::prop_assert!(Grouped::of(groups, row_at, strays).is_none());
+        }
+    }
+
+    #[test]
+    fn halves_are_all_of_it_in_order() {
+        for ranges in [vec![], vec![0..1, 3..4], vec![2..9, 11..12, 20..22]] {
+            let (first, second) = halves(ranges.clone());
+            let all = |ranges: &[Range<usize>]| ranges.iter().cloned().flatten().collect::<Vec<_>>();
+            assert_eq!([all(&first), all(&second)].concat(), all(&ranges));
+            assert!(all(&second).len().abs_diff(all(&first).len()) <= 1);
+        }
     }
 
     #[test]
@@ -286,11 +601,9 @@ mod tests {
             // The same codes as when they are made of what is left.
             let mut anew = Codes::new(dimensions);
             rows.iter().for_each(|row| anew.push(row));
-            assert_eq!(codes.parts(), anew.parts());
-            let (blocks, worth) = (codes.blocks.clone(), codes.worth.clone());
-            let kept = Codes::restore(dimensions, rows.len(), blocks, worth).unwrap();
+            assert_eq!((&codes.blocks, &codes.worth), (&anew.blocks, &anew.worth));
+            let kept = kept(&codes, rows.len()).unwrap();
             assert_eq!(kept.scores(query), scores);
-            assert!(Codes::restore(dimensions, rows.len() + 32, kept.blocks, kept.worth).is_none());
         }
         assert!(!Codes::new(5_000).are_scanned());
     }

@@ -1,6 +1,7 @@
 //! Nearest neighbours by scanning everything: up to a million vectors as quick as a graph, without its costs.
 
 use super::codes::Codes;
+use super::groups::Rows;
 use super::kernel::{self, prefetch, prefetch_at};
 use super::normalised;
 use crate::error::Result;
@@ -50,6 +51,9 @@ pub struct FlatIndex {
 }
 
 impl FlatIndex {
+    /// From how many vectors on [`FlatIndex::arrange`] does something.
+    pub const ARRANGED_FROM: usize = 200_000;
+
     /// An empty index of vectors of `dimensions` numbers.
     pub fn new(dimensions: usize) -> Self {
         Self {
@@ -104,9 +108,7 @@ impl FlatIndex {
     /// Writes all of it, for [`FlatIndex::restore`].
     pub(crate) fn save<E, W: FnMut(&[u8]) -> Result<(), E>>(&self, out: &mut ColumnsOut<W>) -> Result<(), E> {
         out.numbers(&self.keys)?;
-        let (codes, worth) = self.codes.parts();
-        out.bytes(codes)?;
-        out.floats(worth)?;
+        self.codes.save(out)?;
         out.floats(&self.scales)?;
         out.column(self.coarse.iter().map(|x| x.to_le_bytes()))?;
         out.column(self.fine.iter().map(|x| x.to_le_bytes()))
@@ -120,12 +122,11 @@ impl FlatIndex {
     ) -> Option<Self> {
         let mut index = Self::new(dimensions);
         index.keys = from.numbers()?;
-        let (codes, worth) = (from.bytes()?, from.floats()?);
+        let count = index.keys.len();
+        index.codes = Codes::restore(dimensions, count, from)?;
         index.scales = from.floats()?;
         index.coarse = from.column(|x| i8::from_le_bytes(*x))?;
         index.fine = from.column(|x| i8::from_le_bytes(*x))?;
-        let count = index.keys.len();
-        index.codes = Codes::restore(dimensions, count, codes, worth)?;
         let numbers = count.checked_mul(dimensions)?;
         if index.scales.len() != count || [index.coarse.len(), index.fine.len()] != [numbers; 2] {
             return None;
@@ -144,6 +145,21 @@ impl FlatIndex {
             *place = row;
         }
         Some(index)
+    }
+
+    /// Has like vectors looked at together, from [`ARRANGED_FROM`] vectors on and where that is not so already: a search without a filter then
+    /// looks at a part of all, and may miss some of the nearest that lie elsewhere. It takes some microseconds a vector; what is written
+    /// later is looked at by every search.
+    ///
+    /// [`ARRANGED_FROM`]: Self::ARRANGED_FROM
+    pub fn arrange(&mut self) {
+        if self.len() >= Self::ARRANGED_FROM && self.codes.are_scanned() && self.codes.are_astray() {
+            self.arrange_all();
+        }
+    }
+
+    pub(super) fn arrange_all(&mut self) {
+        self.codes.arrange(Rows { dimensions: self.dimensions, numbers: &self.coarse, scales: &self.scales });
     }
 
     /// The keys there are vectors of.
@@ -180,10 +196,10 @@ impl FlatIndex {
     }
 
     fn coded(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Vec<(u32, f32)> {
-        let Rounded { numbers: small, sum, .. } = Rounded::new(query);
+        let rounded = Rounded::new(query);
         let mut top = TopK::new(second_look(limit));
         // They come in the order in which they lie in memory.
-        let rows = self.best_coded(query, limit * CODED_FACTOR + CODED_LEAST, keep);
+        let rows = self.best_coded(query, &rounded, limit * CODED_FACTOR + CODED_LEAST, keep);
         for (at, row) in rows.iter().enumerate() {
             if let Some(next) = rows.get(at + AHEAD) {
                 let next = *next as usize;
@@ -195,15 +211,21 @@ impl FlatIndex {
             if let (Some(key), Some(numbers), Some(scale)) =
                 (self.keys.get(row), self.coarse.get(self.range(row)), self.scales.get(row))
             {
-                top.push(*key, kernel::dot_i8(numbers, &small, sum) as f32 * scale);
+                top.push(*key, kernel::dot_i8(numbers, &rounded.numbers, rounded.sum) as f32 * scale);
             }
         }
         self.in_full(query, limit, top.into_best().into_iter().map(|(key, _)| key))
     }
 
     /// The rows of the `limit` best by their codes of those that `keep` lets through, in order.
-    fn best_coded(&self, query: &[f32], limit: usize, keep: Option<&dyn Fn(u32) -> bool>) -> Vec<u32> {
-        let best = if keep.is_none() { self.codes.best(query, limit) } else { None };
+    fn best_coded(
+        &self,
+        query: &[f32],
+        rounded: &Rounded,
+        limit: usize,
+        keep: Option<&dyn Fn(u32) -> bool>,
+    ) -> Vec<u32> {
+        let best = if keep.is_none() { self.codes.best(query, rounded, limit) } else { None };
         best.unwrap_or_else(|| self.best_rows(&self.codes.scores(query), limit, keep))
     }
 
@@ -252,8 +274,8 @@ impl FlatIndex {
 
 /// A question as 8-bit numbers.
 pub(crate) struct Rounded {
-    numbers: Vec<i8>,
-    sum: i32,
+    pub(super) numbers: Vec<i8>,
+    pub(super) sum: i32,
     scale: f32,
 }
 

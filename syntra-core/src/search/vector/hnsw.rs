@@ -184,6 +184,13 @@ impl HnswIndex {
         &self.flat
     }
 
+    /// See [`FlatIndex::arrange`]; nothing where a graph answers.
+    pub(crate) fn arrange(&mut self) {
+        if self.graph.is_none() {
+            self.flat.arrange();
+        }
+    }
+
     /// Takes the exact index over, and has a graph begun where there are vectors enough for one.
     pub(crate) fn restored(&mut self, flat: FlatIndex) {
         self.flat = flat;

@@ -2,6 +2,7 @@
 
 mod codes;
 mod flat;
+mod groups;
 mod hnsw;
 mod kernel;
 #[cfg(test)]

@@ -2,7 +2,9 @@
 
 use super::{FlatIndex, HnswIndex};
 use crate::search::VectorIndex;
+use crate::search::bytes::{ColumnsIn, ColumnsOut};
 use crate::testing::vector_index_conformance;
+use std::convert::Infallible;
 
 /// Vectors in a few hundred clusters, the same every time.
 pub(super) fn cloud(count: usize, dimensions: usize) -> Vec<Vec<f32>> {
@@ -62,6 +64,23 @@ fn the_quantised_scan_finds_what_the_exact_one_does() {
     assert!(same * 1000 >= all * 995, "{same} of {all}");
 }
 
+/// How many of the ten nearest of some of `vectors` a search finds, and how many there are: without a filter, and with one. What is not
+/// `there` is never among them.
+fn agreement(index: &FlatIndex, vectors: &[Vec<f32>], there: impl Fn(u32) -> bool) -> (usize, usize) {
+    let (mut same, mut all) = (0, 0);
+    for query in vectors.iter().step_by(vectors.len() / 31) {
+        for keep in [None, Some(&(|key: u32| key.is_multiple_of(3)) as &dyn Fn(u32) -> bool)] {
+            let quick = index.search(query, 10, keep).unwrap();
+            // Asking for a good part of them all is answered in full precision.
+            let exact = index.search(query, index.len() / 2 + 100, keep).unwrap();
+            same += quick.iter().filter(|found| exact[..10].contains(found)).count();
+            all += 10;
+            assert!(quick.iter().all(|(key, _)| keep.is_none_or(|keep| keep(*key)) && there(*key)));
+        }
+    }
+    (same, all)
+}
+
 #[test]
 fn one_bit_a_dimension_loses_almost_none_of_the_nearest() {
     let vectors = cloud(31_000, 64);
@@ -74,16 +93,41 @@ fn one_bit_a_dimension_loses_almost_none_of_the_nearest() {
         index.upsert(key, &vectors[key as usize + 500]).unwrap();
         assert!(index.remove(30_000 + key));
     }
-    let (mut same, mut all) = (0, 0);
-    for query in vectors.iter().step_by(997) {
-        for keep in [None, Some(&(|key: u32| key.is_multiple_of(3)) as &dyn Fn(u32) -> bool)] {
-            let quick = index.search(query, 10, keep).unwrap();
-            // Asking for a good part of them all is answered in full precision.
-            let exact = index.search(query, 16_000, keep).unwrap();
-            same += quick.iter().filter(|found| exact[..10].contains(found)).count();
-            all += 10;
-            assert!(quick.iter().all(|(key, _)| keep.is_none_or(|keep| keep(*key)) && !(30_000..30_500).contains(key)));
-        }
-    }
+    let (same, all) = agreement(&index, &vectors, |key| !(30_000..30_500).contains(&key));
     assert!(same * 100 >= all * 99, "{same} of {all}");
+}
+
+#[test]
+fn what_is_arranged_is_found_replaced_removed_and_restored() {
+    let vectors = cloud(9_000, 64);
+    let mut index = FlatIndex::new(64);
+    for (key, vector) in vectors.iter().take(8_800).enumerate() {
+        index.upsert(key as u32, vector).unwrap();
+    }
+    index.arrange_all();
+    for key in 0..200u32 {
+        index.upsert(key, &vectors[key as usize + 500]).unwrap();
+        assert!(index.remove(8_000 + key));
+        index.upsert(10_000 + key, &vectors[key as usize + 8_800]).unwrap();
+    }
+    let (same, all) = agreement(&index, &vectors, |key| !(8_000..8_200).contains(&key));
+    assert!(same * 100 >= all * 97, "{same} of {all}");
+    // What was written since is found however far it is from its group.
+    for at in [500, 699, 8_800, 8_999] {
+        let found = index.search(&vectors[at], 2, None).unwrap();
+        let key = if at < 8_800 { at as u32 - 500 } else { at as u32 + 1_200 };
+        assert!(found.iter().any(|(near, cosine)| *near == key && *cosine > 0.999), "{at}: {found:?}");
+    }
+    let mut parts: Vec<Vec<u8>> = Vec::new();
+    let mut out = ColumnsOut::new(|part: &[u8]| {
+        parts.push(part.to_vec());
+        Ok::<(), Infallible>(())
+    });
+    let Ok(()) = index.save(&mut out);
+    let (bytes, mut parts) = (parts.iter().map(Vec::len).sum::<usize>() as u64, parts.into_iter());
+    let next = |buffer: &mut Vec<u8>| parts.next().map(|part| *buffer = part);
+    let restored = FlatIndex::restore(64, &mut ColumnsIn::new(next, bytes)).unwrap();
+    for query in vectors.iter().step_by(999) {
+        assert_eq!(restored.search(query, 10, None).unwrap(), index.search(query, 10, None).unwrap());
+    }
 }
