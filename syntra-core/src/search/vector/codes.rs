@@ -9,7 +9,7 @@
 //! six bits, which adds some thousandths to the error.
 
 use super::Rounded;
-use super::groups::{Groups, Rows};
+use super::groups::{Grouped, Groups, Rows};
 use super::kernel::{self, LOOKUP_MOST, ROWS};
 use crate::search::beside::beside;
 use crate::search::bytes::{ColumnsIn, ColumnsOut};
@@ -39,82 +39,6 @@ pub(super) struct Codes {
     /// What the signs of each code are worth.
     worth: Vec<f32>,
     grouped: Option<Grouped>,
-}
-
-/// Which code is where, once like ones lie beside each other. Those written since lie behind the groups.
-#[derive(Debug)]
-struct Grouped {
-    groups: Groups,
-    row_at: Vec<u32>,
-    place_of: Vec<u32>,
-    /// For each block whether there are codes in it that belong elsewhere: it is looked at by every question.
-    strays: Vec<bool>,
-}
-
-impl Grouped {
-    fn of(groups: Groups, row_at: Vec<u32>, strays: Vec<bool>) -> Option<Self> {
-        let mut place_of = vec![u32::MAX; row_at.len()];
-        for (place, row) in (0u32..).zip(&row_at) {
-            let known = place_of.get_mut(*row as usize)?;
-            if *known != u32::MAX {
-                return None;
-            }
-            *known = place;
-        }
-        let fits = strays.len() == groups.end().div_ceil(ROWS);
-        fits.then_some(Self { groups, row_at, place_of, strays })
-    }
-
-    fn place(&self, row: usize) -> usize {
-        self.place_of.get(row).map_or(0, |place| *place as usize)
-    }
-
-    /// The code at `place` is another now.
-    fn strayed(&mut self, place: usize) {
-        if let Some(stray) = self.strays.get_mut(place / ROWS) {
-            *stray = true;
-        }
-    }
-
-    fn put(&mut self, row: usize, place: usize) {
-        if let (Some(at), Some(of)) = (self.row_at.get_mut(place), self.place_of.get_mut(row)) {
-            (*at, *of) = (row as u32, place as u32);
-        }
-    }
-
-    /// Row `row` is gone, the code of the last place has come to its place, and the last row is called `row`.
-    fn swap_remove(&mut self, row: usize) {
-        let Some(last) = self.row_at.len().checked_sub(1) else { return };
-        let place = self.place(row);
-        let moved = self.row_at.get(last).map_or(0, |row| *row as usize);
-        if place != last {
-            self.put(moved, place);
-            self.strayed(place);
-        }
-        if row != last {
-            self.put(row, self.place(last));
-        }
-        self.row_at.truncate(last);
-        self.place_of.truncate(last);
-    }
-
-    /// The blocks of `all` that a question looks at, in order: those of the groups nearest to it, of strays, and behind the groups.
-    fn blocks(&self, question: &Rounded, all: usize) -> Vec<Range<usize>> {
-        let mut looked_at = self.strays.clone();
-        for places in self.groups.near(question) {
-            let blocks = places.start / ROWS..places.end.div_ceil(ROWS);
-            looked_at.get_mut(blocks).unwrap_or_default().fill(true);
-        }
-        looked_at.resize(all, true);
-        let mut found: Vec<Range<usize>> = Vec::new();
-        for block in (0..all).filter(|block| looked_at.get(*block) == Some(&true)) {
-            match found.last_mut() {
-                Some(last) if last.end == block => last.end += 1,
-                _ => found.push(block..block + 1),
-            }
-        }
-        found
-    }
 }
 
 /// A question for [`Codes`].
@@ -271,8 +195,7 @@ impl Codes {
         }
         self.worth.push(0.0);
         if let Some(grouped) = &mut self.grouped {
-            grouped.row_at.push(row as u32);
-            grouped.place_of.push(row as u32);
+            grouped.push();
         }
         self.set(row, vector);
     }
@@ -302,7 +225,7 @@ impl Codes {
             arranged.write(place, self.read(old).into_iter());
             arranged.worth.extend(self.worth.get(old));
         }
-        let strays = vec![false; groups.end().div_ceil(ROWS)];
+        let strays = vec![false; row_at.len().div_ceil(ROWS)];
         if let Some(grouped) = Grouped::of(groups, row_at, strays) {
             *self = Self { grouped: Some(grouped), ..arranged };
         }
@@ -310,11 +233,7 @@ impl Codes {
 
     /// Whether [`Codes::arrange`] is worth its time: nothing is in groups, or less than was written since.
     pub(super) fn are_astray(&self) -> bool {
-        self.grouped.as_ref().is_none_or(|grouped| {
-            let strays = grouped.strays.iter().filter(|stray| **stray).count() * ROWS;
-            let behind = self.worth.len().saturating_sub(grouped.groups.end());
-            strays + behind > self.worth.len() / 2
-        })
+        self.grouped.as_ref().is_none_or(|of| of.astray() > self.worth.len() / 2)
     }
 
     /// Writes all of it, for [`Codes::restore`].
@@ -410,9 +329,7 @@ impl Codes {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        let grouped = self.grouped.as_ref().map_or(0, |of| {
-            of.groups.memory_bytes() + of.strays.capacity() + (of.row_at.capacity() + of.place_of.capacity()) * 4
-        });
+        let grouped = self.grouped.as_ref().map_or(0, Grouped::memory_bytes);
         self.blocks.capacity() + self.worth.capacity() * 4 + grouped
     }
 }

@@ -1,4 +1,4 @@
-//! Nearest neighbours by scanning everything: up to a million vectors as quick as a graph, without its costs.
+//! Nearest neighbours by scanning: up to a million vectors as quick as a graph, without its costs.
 
 use super::codes::Codes;
 use super::groups::Rows;
@@ -27,7 +27,8 @@ const NO_ROW: u32 = u32::MAX;
 
 /// A scan over all vectors, whose numbers are kept with 16 bits: eight that say about what each is, and eight of what is left over, which
 /// makes a cosine right to some hundred-thousandths. Past a thousand vectors it reads the first halves and compares the best few
-/// dozen in full; past eight thousand it reads one bit a dimension before that, which finds more than 99 of 100 of the ten nearest.
+/// dozen in full; past eight thousand it reads one bit a dimension before that, which finds more than 99 of 100 of the ten nearest
+/// (some 97 where [`FlatIndex::arrange`] lets it look at a part of very many).
 /// Insertion, replacement and removal take constant time.
 ///
 /// ```

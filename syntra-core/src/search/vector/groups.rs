@@ -3,7 +3,7 @@
 //! goes to the nearest of some centres, and of the centres into which those near that one were split.
 
 use super::Rounded;
-use super::kernel;
+use super::kernel::{self, ROWS};
 use std::ops::Range;
 
 /// The most centres of each of the two steps: at most the square of it are groups.
@@ -161,12 +161,12 @@ impl Groups {
     }
 
     /// How many places are in groups: the first ones.
-    pub(super) fn end(&self) -> usize {
+    fn end(&self) -> usize {
         self.begins.last().map_or(0, |end| *end as usize)
     }
 
     /// The places of the groups nearest to `question`, a good share of all, one range a group.
-    pub(super) fn near(&self, question: &Rounded) -> Vec<Range<usize>> {
+    fn near(&self, question: &Rounded) -> Vec<Range<usize>> {
         let alike = self.centres.alike(&question.numbers, question.sum);
         let mut order: Vec<usize> = (0..alike.len()).collect();
         order.sort_unstable_by(|a, b| alike[*b].total_cmp(&alike[*a]));
@@ -198,7 +198,101 @@ impl Groups {
         fits.then_some(Self { centres: Centres { dimensions, numbers, scales }, begins })
     }
 
-    pub(super) fn memory_bytes(&self) -> usize {
+    fn memory_bytes(&self) -> usize {
         self.centres.numbers.capacity() + (self.centres.scales.capacity() + self.begins.capacity()) * 4
+    }
+}
+
+/// Which code is where, once like ones lie beside each other. Those written since lie behind the groups.
+#[derive(Debug)]
+pub(super) struct Grouped {
+    pub(super) groups: Groups,
+    pub(super) row_at: Vec<u32>,
+    pub(super) place_of: Vec<u32>,
+    /// For each block whether there are codes in it that belong elsewhere: it is looked at by every question.
+    pub(super) strays: Vec<bool>,
+}
+
+impl Grouped {
+    pub(super) fn of(groups: Groups, row_at: Vec<u32>, strays: Vec<bool>) -> Option<Self> {
+        let mut place_of = vec![u32::MAX; row_at.len()];
+        for (place, row) in (0u32..).zip(&row_at) {
+            let known = place_of.get_mut(*row as usize)?;
+            if *known != u32::MAX {
+                return None;
+            }
+            *known = place;
+        }
+        let fits = strays.len() == groups.end().div_ceil(ROWS);
+        fits.then_some(Self { groups, row_at, place_of, strays })
+    }
+
+    pub(super) fn place(&self, row: usize) -> usize {
+        self.place_of.get(row).map_or(0, |place| *place as usize)
+    }
+
+    /// The code at `place` is another now.
+    pub(super) fn strayed(&mut self, place: usize) {
+        if let Some(stray) = self.strays.get_mut(place / ROWS) {
+            *stray = true;
+        }
+    }
+
+    fn put(&mut self, row: usize, place: usize) {
+        if let (Some(at), Some(of)) = (self.row_at.get_mut(place), self.place_of.get_mut(row)) {
+            (*at, *of) = (row as u32, place as u32);
+        }
+    }
+
+    /// Row `row` is gone, the code of the last place has come to its place, and the last row is called `row`.
+    pub(super) fn swap_remove(&mut self, row: usize) {
+        let Some(last) = self.row_at.len().checked_sub(1) else { return };
+        let place = self.place(row);
+        let moved = self.row_at.get(last).map_or(0, |row| *row as usize);
+        if place != last {
+            self.put(moved, place);
+            self.strayed(place);
+        }
+        if row != last {
+            self.put(row, self.place(last));
+        }
+        self.row_at.truncate(last);
+        self.place_of.truncate(last);
+    }
+
+    /// Adds a row behind the groups.
+    pub(super) fn push(&mut self) {
+        let row = self.row_at.len() as u32;
+        self.row_at.push(row);
+        self.place_of.push(row);
+    }
+
+    /// How many codes, about, every question looks at: those of blocks with strays, and behind the groups.
+    pub(super) fn astray(&self) -> usize {
+        let strays = self.strays.iter().filter(|stray| **stray).count() * ROWS;
+        strays + self.row_at.len().saturating_sub(self.groups.end())
+    }
+
+    pub(super) fn memory_bytes(&self) -> usize {
+        let places = self.row_at.capacity() + self.place_of.capacity();
+        self.groups.memory_bytes() + self.strays.capacity() + places * 4
+    }
+
+    /// The blocks of `all` that a question looks at, in order: those of the groups nearest to it, of strays, and behind the groups.
+    pub(super) fn blocks(&self, question: &Rounded, all: usize) -> Vec<Range<usize>> {
+        let mut looked_at = self.strays.clone();
+        for places in self.groups.near(question) {
+            let blocks = places.start / ROWS..places.end.div_ceil(ROWS);
+            looked_at.get_mut(blocks).unwrap_or_default().fill(true);
+        }
+        looked_at.resize(all, true);
+        let mut found: Vec<Range<usize>> = Vec::new();
+        for block in (0..all).filter(|block| looked_at.get(*block) == Some(&true)) {
+            match found.last_mut() {
+                Some(last) if last.end == block => last.end += 1,
+                _ => found.push(block..block + 1),
+            }
+        }
+        found
     }
 }
