@@ -21,8 +21,6 @@ static CALLERS: AtomicUsize = AtomicUsize::new(0);
 /// The thread whose signal handlers Python runs; unknown where the package was first imported on another.
 static MAIN: RwLock<Option<ThreadId>> = RwLock::new(None);
 
-/// The most threads that carry turns; see [`workers`].
-const MOST_WORKERS: usize = 4;
 /// How long a Ctrl-C may go unnoticed in a blocking call.
 const SIGNAL_TICK: Duration = Duration::from_millis(50);
 /// How long the interpreter's exit waits for callbacks that are running.
@@ -31,12 +29,6 @@ const EXIT_WAIT: Duration = Duration::from_secs(5);
 /// Counts forks: what was made in another generation belongs to the parent process.
 pub(crate) fn generation() -> u64 {
     GENERATION.load(Ordering::Acquire)
-}
-
-/// Threads that carry turns: half the machine's, the other half being Python's. Each thread beyond the first costs: a call wakes one, which
-/// wakes the next to look for more, which finds nothing. What takes its time (writing, lent objects) blocks threads of its own.
-fn workers() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).clamp(1, MOST_WORKERS))
 }
 
 /// The runtime's handle; the runtime starts when it is first asked for.
@@ -52,7 +44,11 @@ pub(crate) fn handle() -> PyResult<Handle> {
     if let Some((handle, _)) = runtime.as_ref() {
         return Ok(handle.clone());
     }
-    let new = Builder::new_multi_thread().worker_threads(workers()).enable_all().thread_name("syntra").build()?;
+    let new = Builder::new_multi_thread()
+        .worker_threads(syntra_core::bridge::workers())
+        .enable_all()
+        .thread_name("syntra")
+        .build()?;
     let handle = new.handle().clone();
     *runtime = Some((handle.clone(), Some(new)));
     Ok(handle)

@@ -24,3 +24,13 @@ pub use host::{
 };
 pub use inbox::{Inbox, Place};
 pub use reader::Reader;
+
+/// The most threads of [`workers`].
+const MOST_WORKERS: usize = 4;
+
+/// How many threads of a binding's runtime should carry turns: half the machine's, the other half being the host language's. Each thread
+/// beyond the first costs: a call wakes one, which wakes the next to look for more, which finds nothing. What takes its time (writing, lent
+/// objects) blocks threads of its own.
+pub fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| (n.get() / 2).clamp(1, MOST_WORKERS))
+}
