@@ -371,6 +371,30 @@ fn outside_of_a_runtime_there_is_an_error_instead_of_a_panic() {
     assert_eq!(error.kind(), ErrorKind::Config);
 }
 
+#[test]
+fn one_thread_that_may_block_is_enough_for_all_who_write_and_search_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    for database in [Database::open(dir.path()).unwrap(), Database::in_memory().unwrap()] {
+        let mut runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = runtime.worker_threads(2).max_blocking_threads(1).enable_all().build().unwrap();
+        let store = memories(database).unwrap();
+        let calls = (0..200).map(|n| {
+            let store = Arc::clone(&store);
+            runtime.spawn(async move {
+                store.remember(&scope(), vec![fact(&format!("m{n}"), &format!("Lisbon, number {n}"))]).await.unwrap();
+                // It sees at least its own.
+                assert!(keyword(&*store, &scope(), &format!("number {n}")).await.contains(&format!("m{n}")));
+            })
+        });
+        let all = futures::future::join_all(calls.collect::<Vec<_>>());
+        // It takes less than a second; it would wait forever if one who has that thread waited for one who needs it.
+        let done = runtime.block_on(async { tokio::time::timeout(std::time::Duration::from_secs(60), all).await });
+        // Without a wait for what would never end.
+        runtime.shutdown_background();
+        done.expect("they wait for each other").into_iter().for_each(|done| done.unwrap());
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_new_directory_is_its_owners_alone() {

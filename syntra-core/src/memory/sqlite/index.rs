@@ -105,7 +105,7 @@ impl Document {
 
 /// A scope's place in the cache.
 pub(super) struct Slot {
-    /// Held by who brings the index up to date, so that only one does.
+    /// Held by who brings the index up to date, so that only one does. To be waited for before a thread that may block is taken, never on one.
     pub(super) sync: Arc<tokio::sync::Mutex<()>>,
     pub(super) index: RwLock<Index>,
     graph_from: usize,
@@ -124,9 +124,8 @@ impl Slot {
     }
 
     /// Follows a write of this process, if the index is where the write began; otherwise the next search reads what it missed.
-    /// Must run where it may block.
+    /// The caller holds `sync`; must run where it may block.
     pub(super) fn follow(&self, change: &Change) -> Result<()> {
-        let _guard = self.sync.blocking_lock();
         if self.index.blocking_read().revision != Some(change.previous) {
             return Ok(());
         }

@@ -173,7 +173,10 @@ impl SqliteMemoryStore {
     async fn follow(&self, scope: &Scope, change: Change) -> Result<()> {
         let Some(slot) = self.indexes.peek(scope) else { return Ok(()) };
         let (scope, indexes) = (scope.clone(), Arc::clone(&self.indexes));
+        // Waited for here: threads that may block are bounded, and whoever holds it needs one.
+        let guard = Arc::clone(&slot.sync).lock_owned().await;
         blocking(move || {
+            let _guard = guard;
             // The rows are written; an index that cannot follow is loaded afresh by the next search, which reports why it fails.
             let _ = slot.follow(&change);
             if change.ops.len() >= SMALL {
