@@ -2,6 +2,9 @@
 // How events cross: together when they are ready, none held back, a thousand streams at once.
 
 const assert = require('node:assert/strict')
+const { mkdtempSync, rmSync } = require('node:fs')
+const { tmpdir } = require('node:os')
+const { join } = require('node:path')
 const { test } = require('node:test')
 const { setImmediate: tick } = require('node:timers/promises')
 const { Syntra } = require('..')
@@ -17,9 +20,14 @@ async function open(t, options) {
   return syntra
 }
 
-test('a thousand streams at once in bounded memory', { skip: process.platform === 'win32', timeout: 120_000 }, async (t) => {
+const sockets = { skip: process.platform === 'win32', timeout: 120_000 }
+
+async function aThousandStreams(t, memory) {
   const mock = await startMock(t, { models: { m1: [{ pieces }] } })
-  const syntra = await open(t, { providers: [{ name: 'alpha', baseUrl: mock.baseUrl('alpha'), models: ['m1'] }] })
+  const dataDir = mkdtempSync(join(tmpdir(), 'syntra-'))
+  const providers = [{ name: 'alpha', baseUrl: mock.baseUrl('alpha'), models: ['m1'] }]
+  const syntra = await open(t, { dataDir, providers })
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }))
   let begun = 0
   let allBegan
   const began = new Promise((resolve) => (allBegan = resolve))
@@ -27,18 +35,27 @@ test('a thousand streams at once in bounded memory', { skip: process.platform ==
   let most = 0
   const one = async (n) => {
     let text = ''
-    for await (const piece of syntra.stream(me, `question ${n}`, bare).texts()) {
+    for await (const piece of syntra.stream(me, `My ticket is number ${n}.`, { recall: memory, remember: memory }).texts()) {
       if (text === '' && ++begun === 1000) allBegan()
       text += piece
       await began // passes only when all thousand are open
       if (n % 50 === 0) most = Math.max(most, process.memoryUsage.rss())
+    }
+    // While others write.
+    if (memory && n % 10 === 0) {
+      const known = await syntra.recall(me, `Which ticket is number ${n}?`)
+      assert.ok(known.items[0].memory.text.includes(` ${n}.`), known.items[0].memory.text)
     }
     return text
   }
   const texts = await Promise.all(Array.from({ length: 1000 }, (_, n) => one(n)))
   assert.deepEqual([...new Set(texts)], [pieces.join('')])
   assert.ok(most - before < 256 * 2 ** 20, `${(most - before) >> 20} MiB more`)
-})
+}
+
+test('a thousand streams at once in bounded memory', sockets, (t) => aThousandStreams(t, false))
+
+test('a thousand streams at once that recall and remember', sockets, (t) => aThousandStreams(t, true))
 
 test('what is ready crosses together', async (t) => {
   const provider = { name: 'mine', models: ['m1'], async *stream() { for (let n = 0; n < 2000; n++) yield `${n} ` } }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,24 +25,29 @@ def peak_memory() -> int:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="too few sockets")
-def test_a_thousand_streams_at_once_in_bounded_memory(mock: Any) -> None:
+@pytest.mark.parametrize("memory", [False, True])
+def test_a_thousand_streams_at_once_in_bounded_memory(mock: Any, tmp_path: Path, memory: bool) -> None:
     server = mock({"models": {"m1": [{"pieces": PIECES}]}})
 
     async def main() -> None:
         alpha = ProviderConfig("alpha", base_url=server.base_url("alpha"), models=["m1"])
-        async with AsyncSyntra(providers=[alpha]) as client:
+        async with AsyncSyntra(providers=[alpha], data_dir=tmp_path) as client:
             begun, all_begun = 0, asyncio.Event()
 
             async def one(n: int) -> str:
                 nonlocal begun
                 pieces = []
-                async for piece in client.stream(ME, f"question {n}", recall=False, remember=False).texts():
+                stream = client.stream(ME, f"My ticket is number {n}.", recall=memory, remember=memory)
+                async for piece in stream.texts():
                     pieces.append(piece)
                     if len(pieces) == 1:
                         begun += 1
                         if begun == 1000:
                             all_begun.set()
                         await all_begun.wait()  # passes only when all thousand are open
+                if memory and n % 10 == 0:  # while others write
+                    known = await client.recall(ME, f"Which ticket is number {n}?")
+                    assert f" {n}." in known.items[0].memory.text
                 return "".join(pieces)
 
             texts = await asyncio.wait_for(asyncio.gather(*(one(n) for n in range(1000))), 120)
