@@ -201,32 +201,6 @@ impl Provider for Mixed {
     }
 }
 
-/// Many turns of one user at once, each of which recalls and remembers, where one thread may block: none waits for what another holds.
-#[test]
-fn two_hundred_turns_of_one_user_at_once_need_one_thread_that_may_block() {
-    let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    let runtime = runtime.worker_threads(2).max_blocking_threads(1).enable_all().build().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let first = Mixed { name: "first", always_answers: true, held: Arc::default() };
-    let build = Syntra::builder().data_dir(folder.path()).provider(first).models("first", ["m"]).build();
-    let (syntra, scope) = (build.unwrap(), Scope::local());
-    let turns: Vec<_> = (0..200)
-        .map(|n| {
-            let (syntra, scope) = (syntra.clone(), scope.clone());
-            runtime.spawn(async move { syntra.ask(&scope, format!("My ticket is number {n}.")).await.unwrap() })
-        })
-        .collect();
-    // It takes some seconds; the bound is for turns that wait for each other.
-    let done = runtime.block_on(async { tokio::time::timeout(Duration::from_secs(120), join_all(turns)).await });
-    if done.is_ok() {
-        let known = runtime.block_on(syntra.recall(&scope, "Which ticket is number 117?")).unwrap();
-        assert!(known.items[0].memory.text.contains("number 117"), "{:?}", known.items[0].memory.text);
-    }
-    // Without a wait for what would never end.
-    runtime.shutdown_background();
-    done.expect("they wait for each other").into_iter().for_each(|turn| assert!(!turn.unwrap().text.is_empty()));
-}
-
 /// A turn a second for an hour: most are answered, some fail, break off, hang or are left by their readers.
 #[tokio::test(start_paused = true)]
 async fn an_hour_of_turns_leaves_nothing_behind() {
