@@ -282,8 +282,9 @@ impl<'c> Write<'c> {
         let previous = super::index::revision(self.connection, self.scope)
             .map_err(|e| storage("could not read a scope's revision", e))?;
         let revision = next_change(self.connection)?;
+        // A scope that begins may have been erased: whoever holds what was there before reads everything again.
         self.execute(
-            "INSERT INTO memory_scopes (org, user, revision) VALUES (?1, ?2, ?3)
+            "INSERT INTO memory_scopes (org, user, revision, removed) VALUES (?1, ?2, ?3, ?3)
              ON CONFLICT (org, user) DO UPDATE SET revision = excluded.revision",
             params![self.scope.org(), self.scope.user(), revision],
         )?;

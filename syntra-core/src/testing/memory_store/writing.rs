@@ -353,6 +353,13 @@ async fn erase(suite: &Suite, scope: Scope) -> Check {
     ensure!(again.memories == 0, "there is nothing left to erase");
     suite.remember(&scope, vec![semantic("e1", "a bravo beginning")]).await?;
     ensure!(suite.find(&scope, Strategy::Keyword, &Ask::new("bravo")).await? == ["e1"], "a scope can begin again");
+    suite.a.erase(&scope).await.map_err(failed)?;
+    suite.remember(&scope, vec![semantic("e2", "a charlie ending")]).await?;
+    // The other handle still holds what was erased, and looks again only now.
+    for (strategy, there) in [(Strategy::Keyword, &[][..]), (Strategy::Recent, &["e2"][..])] {
+        let found = suite.find(&scope, strategy, &Ask::new("bravo")).await?;
+        ensure!(found == there, "what was erased is gone though more was written since: {strategy:?} {found:?}");
+    }
     Ok(())
 }
 
