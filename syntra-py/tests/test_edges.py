@@ -413,6 +413,27 @@ def test_the_network_of_a_server(mock: Any, tmp_path: Any) -> None:
         assert "hunter2" not in str(caught.value)
 
 
+def test_threads_that_share_a_stream_lose_nothing() -> None:
+    class Own:
+        name, models = "mine", ["m1"]
+
+        def stream(self, request: syntra.Request) -> Iterator[str]:
+            return (f"{n} " for n in range(3000))
+
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that they come between each other's steps
+    try:
+        with Syntra(providers=[Own()]) as client, ThreadPoolExecutor(4) as pool:
+            for _ in range(5):
+                stream = client.stream(ME, "Count.", recall=False, remember=False)
+                events = [event for read in pool.map(lambda _, of=stream: list(of), range(4)) for event in read]
+                words = [event.text for event in events if isinstance(event, syntra.TextEvent)]
+                assert sorted(int(word) for word in "".join(words).split()) == list(range(3000))
+                assert sum(isinstance(event, syntra.DoneEvent) for event in events) == 1 and stream.done is not None
+    finally:
+        sys.setswitchinterval(often)
+
+
 def test_threads_share_a_client_and_run_beside_each_other() -> None:
     inside = threading.Barrier(4, timeout=20)
 

@@ -42,8 +42,7 @@ class _Events:
         else:
             self._ready.extend(batch)
 
-    def _event(self) -> Event:
-        data = self._ready.popleft()
+    def _event(self, data: str | bytes) -> Event:
         if isinstance(data, str):
             return TextEvent(data)
         event = json.loads(data)
@@ -70,11 +69,16 @@ class Stream(_Events):
         return self
 
     def __next__(self) -> Event:
-        while not self._ready:
-            if self._ended:
-                raise StopIteration
-            self._take(reraised(self._kept, self._native.next))
-        return self._event()
+        while True:
+            try:
+                # Asked for without a look before: another thread may read the same stream.
+                data = self._ready.popleft()
+            except IndexError:
+                if self._ended:
+                    raise StopIteration from None
+                self._take(reraised(self._kept, self._native.next))
+            else:
+                return self._event(data)
 
     def texts(self) -> Iterator[str]:
         """The answer's text, piece by piece."""
@@ -109,7 +113,7 @@ class AsyncStream(_Events):
             except asyncio.CancelledError:
                 self._close()
                 raise
-        return self._event()
+        return self._event(self._ready.popleft())
 
     async def texts(self) -> AsyncIterator[str]:
         """The answer's text, piece by piece."""
