@@ -81,7 +81,9 @@ impl Host for PyHost {
         let pending = Pending(Arc::new(Mutex::new(Progress::Dispatching)));
         let progress = pending.0.clone();
         // A plain function runs right here, on a thread that may block; a coroutine function is handed to an event loop.
-        tokio::task::spawn_blocking(move || {
+        let functions =
+            crate::rt::functions().map_err(|_| Error::new(ErrorKind::Cancelled, "the interpreter is shutting down"))?;
+        functions.spawn_blocking(move || {
             Python::try_attach(|py| {
                 let done = Done { sender: Mutex::new(Some(sender)) };
                 match dispatch.call1(py, (object, method, argument, done)) {
@@ -113,10 +115,10 @@ impl Host for PyHost {
     }
 
     fn notify(&self, object: &str, method: &str, argument: String) {
-        let Ok(handle) = crate::rt::handle() else { return };
+        let Ok(functions) = crate::rt::functions() else { return };
         let dispatch = self.dispatch.clone();
         let (object, method) = (object.to_owned(), method.to_owned());
-        handle.spawn_blocking(move || {
+        functions.spawn_blocking(move || {
             Python::try_attach(|py| {
                 let done = Done { sender: Mutex::new(None) };
                 if let Err(error) = dispatch.call1(py, (object, method, argument, done)) {

@@ -1,7 +1,8 @@
-//! The module's own tokio runtime.
+//! The module's own tokio runtimes: one for what is asked, and one of which only the threads that may block are used, for functions of the
+//! host. Such a function may ask something itself, which may need a thread that may block: it is not one that functions wait on.
 //!
 //! A runtime that is never stopped calls into an interpreter that is being taken down, and after `os.fork` its threads do not exist
-//! in the child. So this one is stopped by `atexit`, with the GIL released, and the child of a fork begins a new one.
+//! in the child. So they are stopped by `atexit`, with the GIL released, and the child of a fork begins new ones.
 
 use pyo3::prelude::*;
 use std::future::Future;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::Notify;
 
-static RUNTIME: RwLock<Option<(Handle, Option<Runtime>)>> = RwLock::new(None);
+static RUNTIMES: RwLock<Option<Runtimes>> = RwLock::new(None);
 static GENERATION: AtomicU64 = AtomicU64::new(0);
 static CLOSED: AtomicBool = AtomicBool::new(false);
 static CLOSING: Notify = Notify::const_new();
@@ -31,27 +32,47 @@ pub(crate) fn generation() -> u64 {
     GENERATION.load(Ordering::Acquire)
 }
 
-/// The runtime's handle; the runtime starts when it is first asked for.
+struct Runtimes {
+    turns: Handle,
+    functions: Handle,
+    /// Until they are stopped.
+    owned: Option<(Runtime, Runtime)>,
+}
+
+impl Runtimes {
+    fn start() -> std::io::Result<Self> {
+        let mut turns = Builder::new_multi_thread();
+        let turns = turns.worker_threads(syntra_core::bridge::workers()).enable_all().thread_name("syntra").build()?;
+        let functions = Builder::new_current_thread().thread_name("syntra-function").build()?;
+        let handles = (turns.handle().clone(), functions.handle().clone());
+        Ok(Self { turns: handles.0, functions: handles.1, owned: Some((turns, functions)) })
+    }
+}
+
+/// The handle of what is asked; the runtimes start when one is first asked for.
 pub(crate) fn handle() -> PyResult<Handle> {
+    of_runtimes(|runtimes| runtimes.turns.clone())
+}
+
+/// The handle of the threads on which functions of the host run.
+pub(crate) fn functions() -> PyResult<Handle> {
+    of_runtimes(|runtimes| runtimes.functions.clone())
+}
+
+fn of_runtimes<T>(take: impl Fn(&Runtimes) -> T) -> PyResult<T> {
     let gone = || pyo3::exceptions::PyRuntimeError::new_err("syntra: the interpreter is shutting down");
     if CLOSED.load(Ordering::Acquire) {
         return Err(gone());
     }
-    if let Some((handle, _)) = RUNTIME.read().map_err(|_| gone())?.as_ref() {
-        return Ok(handle.clone());
+    if let Some(runtimes) = RUNTIMES.read().map_err(|_| gone())?.as_ref() {
+        return Ok(take(runtimes));
     }
-    let mut runtime = RUNTIME.write().map_err(|_| gone())?;
-    if let Some((handle, _)) = runtime.as_ref() {
-        return Ok(handle.clone());
-    }
-    let new = Builder::new_multi_thread()
-        .worker_threads(syntra_core::bridge::workers())
-        .enable_all()
-        .thread_name("syntra")
-        .build()?;
-    let handle = new.handle().clone();
-    *runtime = Some((handle.clone(), Some(new)));
-    Ok(handle)
+    let mut place = RUNTIMES.write().map_err(|_| gone())?;
+    let runtimes = match place.take() {
+        Some(runtimes) => runtimes,
+        None => Runtimes::start()?,
+    };
+    Ok(take(place.insert(runtimes)))
 }
 
 /// Ends when the interpreter begins to exit.
@@ -115,14 +136,15 @@ where
 pub(crate) fn _shutdown(py: Python<'_>) {
     CLOSED.store(true, Ordering::Release);
     CLOSING.notify_waiters();
-    let runtime = RUNTIME.write().ok().and_then(|mut r| r.as_mut().and_then(|(_, runtime)| runtime.take()));
+    let owned = RUNTIMES.write().ok().and_then(|mut place| place.as_mut().and_then(|runtimes| runtimes.owned.take()));
     py.detach(|| {
         let until = Instant::now() + EXIT_WAIT;
         while CALLERS.load(Ordering::Acquire) > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
-        if let Some(runtime) = runtime {
-            runtime.shutdown_timeout(EXIT_WAIT);
+        if let Some((turns, functions)) = owned {
+            turns.shutdown_timeout(EXIT_WAIT);
+            functions.shutdown_timeout(EXIT_WAIT);
         }
         crate::deliver::stop();
     });
@@ -132,8 +154,8 @@ pub(crate) fn _shutdown(py: Python<'_>) {
 #[pyfunction]
 pub(crate) fn _after_fork() {
     // Whoever held the lock is not in this process and will never let go: the old runtime is then found unusable, not waited for.
-    if let Ok(mut runtime) = RUNTIME.try_write() {
-        std::mem::forget(runtime.take());
+    if let Ok(mut place) = RUNTIMES.try_write() {
+        std::mem::forget(place.take());
     }
     if let Ok(mut main) = MAIN.try_write() {
         *main = Some(std::thread::current().id());

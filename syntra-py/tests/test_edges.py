@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -447,6 +448,29 @@ def test_threads_share_a_client_and_run_beside_each_other() -> None:
     with Syntra(providers=[Together()]) as client, ThreadPoolExecutor(4) as pool:
         answers = list(pool.map(lambda n: client.ask(ME, f"hello {n}", recall=False, remember=False).text, range(4)))
     assert answers == ["met"] * 4
+
+
+def test_functions_may_ask_and_remember_however_many_of_them_run(tmp_path: Path) -> None:
+    many = 512  # threads at the most on which functions run
+    inside = threading.Barrier(many, timeout=60)
+
+    class Notes:
+        name, models = "mine", ["m1"]
+
+        def complete(self, request: syntra.Request) -> str:
+            inside.wait()  # passes only when all are inside
+            keeper.remember(ME, [syntra.NewMemory(f"Thread {threading.get_ident()} was here.")])
+            return "noted"
+
+    async def main() -> list[str]:
+        async with AsyncSyntra(providers=[Notes()]) as client:
+            asks = (client.ask(ME, f"hello {n}", recall=False, remember=False) for n in range(many))
+            return [answer.text for answer in await asyncio.wait_for(asyncio.gather(*asks), 120)]
+
+    with Syntra(providers=[Notes()], data_dir=tmp_path) as keeper:
+        keeper.recall(ME, "Which threads?")  # its index is there, and follows what is written
+        assert asyncio.run(main()) == ["noted"] * many
+        assert keeper.memory_stats(ME).total == many
 
 
 def test_a_hundred_streams_at_once() -> None:
