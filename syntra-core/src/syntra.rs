@@ -248,7 +248,8 @@ impl Syntra {
 
     /// Removes everything of the scope: memories, indexes, threads, traces, kept answers; and what the router learned for its organisation
     /// where it learned from scores of this user, or nobody knows from whose, because sums cannot be taken apart. Where all scores were others'
-    /// it stays, as does how many answers of each model were no good.
+    /// it stays, as does how many answers of each model were no good. Of a call that is dropped before it ends the rest may still be there:
+    /// call it again.
     ///
     /// # Errors
     /// [`ErrorKind::Storage`].
