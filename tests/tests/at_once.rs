@@ -1,5 +1,5 @@
-//! Many at once over the same users' memories, where one thread may block: nobody waits for what another holds, and what is left halfway
-//! leaves nothing half done.
+//! Many at once over the same users' memories and threads, where one thread may block: nobody waits for what another holds, and what is left
+//! halfway leaves nothing half done.
 
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -13,7 +13,7 @@ use syntra_core::chat::EventStream;
 use syntra_core::memory::{MemoryPatch, MemoryType, NewMemory, RecallRequest};
 use syntra_core::provider::Provider;
 use syntra_core::{
-    Ask, Error, ErrorKind, Event, FinishReason, Message, Request, Response, Result, Scope, Syntra, Timestamp,
+    Ask, Error, ErrorKind, Event, FinishReason, Message, Request, Response, Result, Role, Scope, Syntra, Timestamp,
 };
 use tokio::runtime::Runtime;
 use tokio::task::yield_now;
@@ -125,8 +125,8 @@ fn numbered(n: usize) -> NewMemory {
     NewMemory::new(MemoryType::Semantic, format!("The fact that has number {n}")).with_id(format!("fact-{n}"))
 }
 
-/// One of what a caller may do, which may fail where another was quicker.
-async fn anything(syntra: &Syntra, draw: &mut Draw) -> Result<()> {
+/// One of what a caller may do with memories, which may fail where another was quicker.
+async fn with_memories(syntra: &Syntra, draw: &mut Draw) -> Result<()> {
     let (scope, n, thread) = (user(draw.below(2)), draw.below(300), format!("thread-{}", draw.below(5)));
     let id = format!("fact-{n}");
     match draw.below(12) {
@@ -153,29 +153,63 @@ async fn anything(syntra: &Syntra, draw: &mut Draw) -> Result<()> {
     Ok(())
 }
 
+/// One of what a caller may do with three threads.
+async fn with_threads(syntra: &Syntra, draw: &mut Draw) -> Result<()> {
+    let (scope, n, thread) = (user(0), draw.below(100), format!("thread-{}", draw.below(3)));
+    let ask = Ask::new(format!("Question {n}: {}", "words and more words ".repeat(n))).with_thread(&thread);
+    let ask = ask.with_recall(false).with_remember(false);
+    match draw.below(8) {
+        0..=3 => drop(syntra.ask(&scope, ask).await?),
+        4 => {
+            let mut stream = syntra.stream(&scope, ask)?;
+            for _ in 0..n % 12 {
+                stream.next().await;
+            }
+        }
+        5 => drop(syntra.append(&scope, &thread, vec![Message::user("hi"), Message::assistant("ho")]).await?),
+        6 if n % 10 == 0 => drop(syntra.delete_thread(&scope, &thread).await?),
+        _ => drop(syntra.history(&scope, &thread, 50, None).await?),
+    }
+    Ok(())
+}
+
+#[derive(Clone, Copy)]
+enum With {
+    Memories,
+    Threads,
+}
+
+/// Has 32 callers do twenty things each over two handles of the folder, as two processes would have it open; one in four is left.
+fn all_at_once(runtime: Runtime, folder: &Path, seed: u64, with: With) -> (Runtime, [Syntra; 2]) {
+    let both = [open(folder, true), open(folder, true)];
+    let callers: Vec<_> = (0..32)
+        .map(|caller| {
+            let (syntra, mut draw) = (both[caller as usize % 2].clone(), Draw(seed * 1_000 + caller));
+            runtime.spawn(async move {
+                for _ in 0..20 {
+                    let polls = if draw.below(4) == 0 { 1 + draw.below(12) } else { usize::MAX };
+                    match with {
+                        With::Memories => for_some_polls(with_memories(&syntra, &mut draw), polls).await,
+                        With::Threads => for_some_polls(with_threads(&syntra, &mut draw), polls).await,
+                    }
+                }
+            })
+        })
+        .collect();
+    let done = runtime.block_on(async { tokio::time::timeout(BOUND, join_all(callers)).await });
+    let Ok(done) = done else {
+        runtime.shutdown_background();
+        panic!("they wait for each other")
+    };
+    done.into_iter().for_each(|caller| caller.unwrap());
+    (runtime, both)
+}
+
 #[test]
 fn whatever_is_done_at_once_and_left_halfway_the_indexes_are_what_the_rows_say() {
     for seed in 0..2 {
-        let (runtime, folder) = (runtime(), tempfile::tempdir().unwrap());
-        // As two processes would have it open.
-        let both = [open(folder.path(), true), open(folder.path(), true)];
-        let callers: Vec<_> = (0..32)
-            .map(|caller| {
-                let (syntra, mut draw) = (both[caller as usize % 2].clone(), Draw(seed * 1_000 + caller));
-                runtime.spawn(async move {
-                    for _ in 0..20 {
-                        let polls = if draw.below(4) == 0 { 1 + draw.below(12) } else { usize::MAX };
-                        for_some_polls(anything(&syntra, &mut draw), polls).await;
-                    }
-                })
-            })
-            .collect();
-        let done = runtime.block_on(async { tokio::time::timeout(BOUND, join_all(callers)).await });
-        let Ok(done) = done else {
-            runtime.shutdown_background();
-            panic!("they wait for each other")
-        };
-        done.into_iter().for_each(|caller| caller.unwrap());
+        let folder = tempfile::tempdir().unwrap();
+        let (runtime, both) = all_at_once(runtime(), folder.path(), seed, With::Memories);
 
         let (other, mut found) = (open(folder.path(), false), 0);
         let now: Timestamp = "2027-01-01T00:00:00Z".parse().unwrap();
@@ -204,4 +238,25 @@ fn whatever_is_done_at_once_and_left_halfway_the_indexes_are_what_the_rows_say()
         assert!(found > 0, "seed {seed}: nothing was remembered");
         runtime.shutdown_background();
     }
+}
+
+#[test]
+fn whatever_is_done_at_once_and_left_halfway_a_thread_is_questions_and_their_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let (runtime, both) = all_at_once(runtime(), folder.path(), 0, With::Threads);
+    let mut found = 0;
+    for n in 0..3 {
+        let history = runtime.block_on(both[n % 2].history(&user(0), &format!("thread-{n}"), 1_000, None));
+        // It may have been deleted last.
+        let history = history.unwrap_or_default();
+        let places: Vec<u64> = history.iter().map(|message| message.place).collect();
+        assert_eq!(places, (0..history.len() as u64).collect::<Vec<_>>(), "thread {n}");
+        for (at, message) in history.iter().enumerate() {
+            let role = if at % 2 == 0 { Role::User } else { Role::Assistant };
+            assert_eq!(message.message.role, role, "thread {n}, message {at}");
+        }
+        found += history.len();
+    }
+    assert!(found > 0, "nothing was said");
+    runtime.shutdown_background();
 }
