@@ -22,6 +22,8 @@ static CALLERS: AtomicUsize = AtomicUsize::new(0);
 /// The thread whose signal handlers Python runs; unknown where the package was first imported on another.
 static MAIN: RwLock<Option<ThreadId>> = RwLock::new(None);
 
+/// Functions of the host that run at once.
+const MOST_FUNCTIONS: usize = 512;
 /// How long a Ctrl-C may go unnoticed in a blocking call.
 const SIGNAL_TICK: Duration = Duration::from_millis(50);
 /// How long the interpreter's exit waits for callbacks that are running.
@@ -43,9 +45,13 @@ impl Runtimes {
     fn start() -> std::io::Result<Self> {
         let mut turns = Builder::new_multi_thread();
         let turns = turns.worker_threads(syntra_core::bridge::workers()).enable_all().thread_name("syntra").build()?;
-        let functions = Builder::new_current_thread().thread_name("syntra-function").build()?;
-        let handles = (turns.handle().clone(), functions.handle().clone());
-        Ok(Self { turns: handles.0, functions: handles.1, owned: Some((turns, functions)) })
+        let mut functions = Builder::new_current_thread();
+        let functions = functions.max_blocking_threads(MOST_FUNCTIONS).thread_name("syntra-function").build()?;
+        Ok(Self {
+            turns: turns.handle().clone(),
+            functions: functions.handle().clone(),
+            owned: Some((turns, functions)),
+        })
     }
 }
 

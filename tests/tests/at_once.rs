@@ -1,22 +1,16 @@
 //! Many at once over the same users' memories and threads, where one thread may block: nobody waits for what another holds, and what is left
 //! halfway leaves nothing half done.
 
-use async_trait::async_trait;
 use futures::StreamExt as _;
 use futures::future::join_all;
 use std::future::Future;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use syntra_core::chat::EventStream;
 use syntra_core::memory::{MemoryPatch, MemoryType, NewMemory, RecallRequest};
-use syntra_core::provider::Provider;
-use syntra_core::{
-    Ask, Error, ErrorKind, Event, FinishReason, Message, Request, Response, Result, Role, Scope, Syntra, Timestamp,
-};
+use syntra_core::testing::{Script, ScriptedProvider};
+use syntra_core::{Ask, Error, ErrorKind, Event, Message, Result, Role, Scope, Syntra, Timestamp};
 use tokio::runtime::Runtime;
-use tokio::task::yield_now;
 
 /// Only ends what would never end: what is done takes seconds.
 const BOUND: Duration = Duration::from_secs(120);
@@ -26,52 +20,22 @@ fn runtime() -> Runtime {
     builder.worker_threads(2).max_blocking_threads(1).enable_all().build().unwrap()
 }
 
-/// A provider that lets others run before every event. With `fails`, one call in eleven is refused and one in thirteen breaks off.
-#[derive(Debug, Default)]
-struct Slow {
-    calls: AtomicUsize,
-    fails: bool,
-}
-
-#[async_trait]
-impl Provider for Slow {
-    fn name(&self) -> &str {
-        "slow"
-    }
-
-    async fn complete(&self, request: &Request) -> Result<Response> {
-        let mut stream = self.stream(request).await?;
-        let mut answer = syntra_core::chat::ResponseBuilder::new();
-        while let Some(event) = stream.next().await {
-            answer.push(&event?);
-        }
-        Ok(answer.build())
-    }
-
-    async fn stream(&self, _: &Request) -> Result<EventStream> {
-        let call = self.calls.fetch_add(1, Ordering::Relaxed);
-        let overloaded = || Error::new(ErrorKind::Overloaded, "no capacity");
-        yield_now().await;
-        if self.fails && call % 11 == 3 {
-            return Err(overloaded());
-        }
-        let end = match self.fails && call % 13 == 5 {
-            true => Err(overloaded()),
-            false => Ok(Event::Finish { reason: FinishReason::Stop }),
-        };
-        let words = (0..8).map(|n| Ok(Event::Text { text: format!("word {n} ") }));
-        let events: Vec<Result<Event>> = words.chain([end]).collect();
-        let one_by_one = |event| async move {
-            yield_now().await;
-            event
-        };
-        Ok(futures::stream::iter(events).then(one_by_one).boxed())
-    }
-}
-
+/// With `fails`, one call of the model in eleven is refused and one in thirteen breaks off.
 fn open(folder: &Path, fails: bool) -> Syntra {
-    let provider = Slow { fails, ..Slow::default() };
-    Syntra::builder().data_dir(folder).provider(provider).models("slow", ["m"]).build().unwrap()
+    let answer = Script::text("some words of an answer");
+    let script = |call: usize| match (call % 11, call % 13) {
+        (3, _) => Script::error(ErrorKind::Overloaded),
+        (_, 5) => {
+            let begun = vec![Event::Text { text: "some words".to_owned() }];
+            Script::FailsAfter(begun, Error::new(ErrorKind::Overloaded, "no capacity"))
+        }
+        _ => answer.clone(),
+    };
+    let provider = match fails {
+        true => ScriptedProvider::new("scripted", (0..5_000).map(script)),
+        false => ScriptedProvider::always("scripted", answer.clone()),
+    };
+    Syntra::builder().data_dir(folder).provider(provider).models("scripted", ["m"]).build().unwrap()
 }
 
 #[test]
@@ -147,7 +111,7 @@ async fn with_memories(syntra: &Syntra, draw: &mut Draw) -> Result<()> {
         }
         9 => drop(syntra.supersede(&scope, &id, NewMemory::new(MemoryType::Semantic, format!("Now {n}"))).await?),
         10 => drop(syntra.append(&scope, &thread, vec![Message::user("hi"), Message::assistant("ho")]).await?),
-        _ if n % 20 == 0 => drop(syntra.erase(&scope).await?),
+        _ if n % 4 == 0 => drop(syntra.erase(&scope).await?),
         _ => drop(syntra.memory_stats(&scope).await?),
     }
     Ok(())

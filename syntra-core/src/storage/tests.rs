@@ -395,6 +395,26 @@ fn one_thread_that_may_block_is_enough_for_all_who_write_and_search_at_once() {
     }
 }
 
+#[tokio::test]
+async fn an_erasure_that_nobody_waits_for_is_whole_or_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = memories(Database::open(dir.path()).unwrap()).unwrap();
+    let mut erased = 0;
+    for n in 0..40 {
+        let (old, new) = (format!("old{n}"), format!("new{n}"));
+        store.remember(&scope(), vec![fact(&old, &format!("Lisbon, number {n}"))]).await.unwrap();
+        assert_eq!(keyword(&*store, &scope(), &format!("number {n}")).await, [old.as_str()]);
+        // It is under way when it is dropped, and done, if it is, before what comes after it.
+        assert!(futures::poll!(store.erase(&scope())).is_pending());
+        store.remember(&scope(), vec![fact(&new, "Porto")]).await.unwrap();
+        let there = store.get(&scope(), &[old]).await.unwrap().len();
+        assert_eq!(keyword(&*store, &scope(), &format!("number {n}")).await.len(), there, "what is found is there");
+        erased += 1 - there;
+        store.erase(&scope()).await.unwrap();
+    }
+    println!("{erased} of 40 were done");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_new_directory_is_its_owners_alone() {
