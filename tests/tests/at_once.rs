@@ -1,4 +1,4 @@
-//! Many at once over the same users' memories and threads, where one thread may block: nobody waits for what another holds, and what is left
+//! Many at once over the same users' memories, threads and documents, where one thread may block: nobody waits for what another holds, and what is left
 //! halfway leaves nothing half done.
 
 use futures::StreamExt as _;
@@ -7,7 +7,8 @@ use std::future::Future;
 use std::path::Path;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use syntra_core::memory::{MemoryPatch, MemoryType, NewMemory, RecallRequest};
+use syntra_core::memory::{MemoryPatch, MemoryType, NewMemory, Page, RecallRequest};
+use syntra_core::search::Filter;
 use syntra_core::testing::{Script, ScriptedProvider};
 use syntra_core::{Ask, Error, ErrorKind, Event, Message, Result, Role, Scope, Syntra, Timestamp};
 use tokio::runtime::Runtime;
@@ -58,6 +59,30 @@ fn two_hundred_turns_of_one_user_need_one_thread_that_may_block() {
     done.expect("they wait for each other").into_iter().for_each(|turn| assert!(!turn.unwrap().text.is_empty()));
 }
 
+#[test]
+fn of_forty_homes_stated_at_once_one_holds() {
+    let (runtime, folder) = (runtime(), tempfile::tempdir().unwrap());
+    let both = [open(folder.path(), false), open(folder.path(), false)];
+    let turns: Vec<_> = (0..40)
+        .map(|n| {
+            let syntra = both[n % 2].clone();
+            runtime.spawn(async move { syntra.ask(&user(0), format!("I live in town number {n}.")).await.unwrap() })
+        })
+        .collect();
+    let done = runtime.block_on(async { tokio::time::timeout(BOUND, join_all(turns)).await });
+    done.expect("they wait for each other").into_iter().for_each(|turn| drop(turn.unwrap()));
+    let homes = runtime.block_on(homes(&both[0], 0));
+    assert_eq!(homes.len(), 1, "{homes:?}");
+}
+
+/// Where the user lives, by what holds.
+async fn homes(syntra: &Syntra, number: usize) -> Vec<String> {
+    let (mut profile, page) = (Filter::default(), Page { offset: 0, limit: 1_000 });
+    profile.kinds.push(MemoryType::Profile);
+    let facts = syntra.list_memories(&user(number), &profile, page).await.unwrap();
+    facts.into_iter().filter(|memory| memory.valid_to.is_none()).map(|memory| memory.text).collect()
+}
+
 /// Numbers that are the same in every run.
 struct Draw(u64);
 
@@ -94,6 +119,7 @@ async fn with_memories(syntra: &Syntra, draw: &mut Draw) -> Result<()> {
     let (scope, n, thread) = (user(draw.below(2)), draw.below(300), format!("thread-{}", draw.below(5)));
     let id = format!("fact-{n}");
     match draw.below(12) {
+        0 if n % 2 == 0 => drop(syntra.ask(&scope, format!("I live in town number {n}.")).await?),
         0 => drop(syntra.ask(&scope, format!("My ticket is number {n}.")).await?),
         1 => drop(syntra.ask(&scope, Ask::new(format!("My boat is number {n}.")).with_thread(thread)).await?),
         2 => {
@@ -137,10 +163,31 @@ async fn with_threads(syntra: &Syntra, draw: &mut Draw) -> Result<()> {
     Ok(())
 }
 
+/// One of what a caller may do with the documents in `folder`, of which another may be reading the same.
+async fn with_documents(syntra: &Syntra, folder: &Path, draw: &mut Draw) -> Result<()> {
+    let (scope, n) = (user(0), draw.below(100));
+    let file = folder.join(format!("file-{}.md", draw.below(6)));
+    match draw.below(10) {
+        0..=2 => {
+            let part =
+                |part| format!("# Part {part} of {n}\n\nThe words of part {part} are {}.\n\n", "many ".repeat(n));
+            std::fs::write(&file, (0..1 + n % 7).map(part).collect::<String>()).unwrap();
+        }
+        // It may be gone already.
+        3 => drop(std::fs::remove_file(&file)),
+        4 => drop(syntra.recall(&scope, format!("What are the words of part {n}?")).await?),
+        5 if n % 4 == 0 => drop(syntra.remove_directory(&scope, folder).await?),
+        6 => drop(syntra.document_stats(&scope).await?),
+        _ => drop(syntra.index_directory(&scope, folder, &[], |_| ()).await?),
+    }
+    Ok(())
+}
+
 #[derive(Clone, Copy)]
 enum With {
     Memories,
     Threads,
+    Documents,
 }
 
 /// Has 32 callers do twenty things each over two handles of the folder, as two processes would have it open; one in four is left.
@@ -149,12 +196,14 @@ fn all_at_once(runtime: Runtime, folder: &Path, seed: u64, with: With) -> (Runti
     let callers: Vec<_> = (0..32)
         .map(|caller| {
             let (syntra, mut draw) = (both[caller as usize % 2].clone(), Draw(seed * 1_000 + caller));
+            let documents = folder.join("documents");
             runtime.spawn(async move {
                 for _ in 0..20 {
                     let polls = if draw.below(4) == 0 { 1 + draw.below(12) } else { usize::MAX };
                     match with {
                         With::Memories => for_some_polls(with_memories(&syntra, &mut draw), polls).await,
                         With::Threads => for_some_polls(with_threads(&syntra, &mut draw), polls).await,
+                        With::Documents => for_some_polls(with_documents(&syntra, &documents, &mut draw), polls).await,
                     }
                 }
             })
@@ -198,6 +247,10 @@ fn whatever_is_done_at_once_and_left_halfway_the_indexes_are_what_the_rows_say()
                     assert!(!late, "seed {seed}: user {number}, number {n}: {kept:?}, anew {anew:?}");
                 }
             }
+            for number in 0..2 {
+                let homes = homes(&other, number).await;
+                assert!(homes.len() <= 1, "seed {seed}: user {number} lives in {homes:?}");
+            }
         });
         assert!(found > 0, "seed {seed}: nothing was remembered");
         runtime.shutdown_background();
@@ -222,5 +275,38 @@ fn whatever_is_done_at_once_and_left_halfway_a_thread_is_questions_and_their_ans
         found += history.len();
     }
     assert!(found > 0, "nothing was said");
+    runtime.shutdown_background();
+}
+
+#[test]
+fn whatever_is_indexed_at_once_and_left_halfway_the_next_index_is_what_the_files_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let documents = folder.path().join("documents");
+    std::fs::create_dir(&documents).unwrap();
+    let (runtime, [one, _]) = all_at_once(runtime(), folder.path(), 0, With::Documents);
+    let fresh = tempfile::tempdir().unwrap();
+    let texts = async |from: &Syntra| {
+        let page = Page { offset: 0, limit: 1_000 };
+        let all = from.list_memories(&user(0), &Filter::default(), page).await.unwrap();
+        let mut texts: Vec<(String, String)> = all.into_iter().map(|m| (m.id, m.text)).collect();
+        texts.sort_unstable();
+        texts
+    };
+    let (kept, anew) = runtime.block_on(async {
+        let other = open(fresh.path(), false);
+        other.index_directory(&user(0), &documents, &[], |_| ()).await.unwrap();
+        let anew = texts(&other).await;
+        let begun = Instant::now();
+        loop {
+            one.index_directory(&user(0), &documents, &[], |_| ()).await.unwrap();
+            let kept = texts(&one).await;
+            // What nobody waited for may still be written.
+            if kept == anew || begun.elapsed() > BOUND {
+                return (kept, anew);
+            }
+        }
+    });
+    assert_eq!(kept, anew);
+    assert!(!anew.is_empty(), "nothing was indexed");
     runtime.shutdown_background();
 }

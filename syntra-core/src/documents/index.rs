@@ -6,15 +6,13 @@ use super::plan::{self, ContentHash, FoundFile, IndexPlan, Skipped};
 use super::{FileKind, plan_within as make_plan};
 use crate::chat::Scope;
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory::{Memories, Memory, MemorySource, MemoryType, NewMemory, Page};
-use crate::search::Filter;
+use crate::memory::{FILE_CHUNKS, FILE_HASH, FOLDER, Memories, MemorySource, MemoryType, NewMemory};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-/// How many chunks are written at once, and how many memories are read at once.
+/// How many chunks are written at once.
 const BATCH: usize = 128;
-const PAGE: u64 = 500;
 
 /// Keeps folders indexed as semantic memories.
 ///
@@ -217,12 +215,11 @@ impl DirectoryIndexer {
     pub async fn stats(&self, scope: &Scope) -> Result<DocumentStats> {
         let mut stats = DocumentStats::default();
         let mut documents = BTreeSet::new();
-        self.each(scope, |folder, path, _| {
+        for chunk in self.memories.chunks(scope, None).await? {
             stats.chunks += 1;
-            *stats.folders.entry(folder.to_owned()).or_default() += 1;
-            documents.insert((folder.to_owned(), path.to_owned()));
-        })
-        .await?;
+            *stats.folders.entry(chunk.folder.clone()).or_default() += 1;
+            documents.insert((chunk.folder, chunk.path));
+        }
         stats.documents = documents.len();
         Ok(stats)
     }
@@ -238,45 +235,16 @@ impl DirectoryIndexer {
     /// What the store has of `folder`, by path.
     async fn known(&self, scope: &Scope, folder: &str) -> Result<BTreeMap<String, Known>> {
         let mut known: BTreeMap<String, Known> = BTreeMap::new();
-        self.each(scope, |of, path, memory| {
-            if of != folder {
-                return;
-            }
-            let hash = memory.metadata.get(HASH).and_then(|v| v.as_str()).unwrap_or("");
-            let entry = known.entry(path.to_owned()).or_default();
-            entry.mixed |= !entry.ids.is_empty() && entry.hash != hash;
-            entry.hash = hash.to_owned();
-            entry.expected = memory.metadata.get(CHUNKS).and_then(serde_json::Value::as_u64).unwrap_or(0);
-            entry.ids.push(memory.id.clone());
-        })
-        .await?;
+        for chunk in self.memories.chunks(scope, Some(folder)).await? {
+            let entry = known.entry(chunk.path).or_default();
+            entry.mixed |= !entry.ids.is_empty() && entry.hash != chunk.file_hash;
+            entry.hash = chunk.file_hash;
+            entry.expected = chunk.file_chunks;
+            entry.ids.push(chunk.id);
+        }
         Ok(known)
     }
-
-    /// Every memory of the scope that is a chunk of ours, with its folder and path.
-    async fn each(&self, scope: &Scope, mut see: impl FnMut(&str, &str, &Memory)) -> Result<()> {
-        let mut filter = Filter::default();
-        filter.kinds.push(MemoryType::Semantic);
-        let mut offset = 0;
-        loop {
-            let page = self.memories.list(scope, &filter, Page { offset, limit: PAGE }).await?;
-            for memory in &page {
-                let folder = memory.metadata.get(FOLDER).and_then(|v| v.as_str());
-                if let (Some(folder), Some(path)) = (folder, &memory.conversation) {
-                    see(folder, path, memory);
-                }
-            }
-            if (page.len() as u64) < PAGE {
-                return Ok(());
-            }
-            offset += PAGE;
-        }
-    }
 }
-
-const FOLDER: &str = "folder";
-const HASH: &str = "file_hash";
-const CHUNKS: &str = "file_chunks";
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work)
@@ -317,8 +285,8 @@ fn read_file(file: &FoundFile, folder: &str, options: &ChunkOptions) -> Result<(
                 });
             memory.said_at = said_at;
             memory.metadata.insert(FOLDER.into(), folder.into());
-            memory.metadata.insert(HASH.into(), hash.as_str().into());
-            memory.metadata.insert(CHUNKS.into(), count.into());
+            memory.metadata.insert(FILE_HASH.into(), hash.as_str().into());
+            memory.metadata.insert(FILE_CHUNKS.into(), count.into());
             memory
         })
         .collect();

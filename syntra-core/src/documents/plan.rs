@@ -134,15 +134,13 @@ fn below(path: &str, folder: &str) -> bool {
 
 /// The folder's own place, links resolved.
 pub(super) fn root(dir: &Path) -> Result<PathBuf> {
-    let missing = || {
-        let name = dir.display();
-        Error::new(
-            ErrorKind::NotFound,
-            format!("{name} is not a folder that can be read: give the path of an existing folder"),
-        )
-    };
-    let root = dir.canonicalize().map_err(|e| missing().with_source(e))?;
-    if root.is_dir() { Ok(root) } else { Err(missing()) }
+    let root = dir.canonicalize().map_err(|e| unreadable(dir).with_source(e))?;
+    if root.is_dir() { Ok(root) } else { Err(unreadable(dir)) }
+}
+
+fn unreadable(dir: &Path) -> Error {
+    let problem = "is not a folder that can be read: give the path of an existing folder";
+    Error::new(ErrorKind::NotFound, format!("{} {problem}", dir.display()))
 }
 
 /// The bytes of a file that is not larger than [`MAX_FILE_BYTES`], now.
@@ -175,6 +173,8 @@ impl Walk<'_> {
         let entries = std::fs::read_dir(dir).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
         let mut entries = match entries {
             Ok(entries) => entries,
+            // Nothing is known of what is in it: that is no reason to forget it.
+            Err(error) if prefix.is_empty() => return Err(unreadable(dir).with_source(error)),
             Err(error) => {
                 // What lies in it may still be there.
                 let below = format!("{prefix}/");
@@ -351,6 +351,27 @@ mod tests {
         assert_eq!(paths(&plan.new), ["in.md", "same.md"]);
         let skipped: Vec<&str> = plan.skipped.iter().map(|s| s.path.as_str()).collect();
         assert_eq!(skipped, ["broken.md", "folder", "loop", "out.md"]);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_read_is_not_taken_for_an_empty_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let known = BTreeMap::from([
+            ("sub/a.md".to_owned(), ContentHash::of(b"a")),
+            ("b.md".to_owned(), ContentHash::of(b"b")),
+        ]);
+        let walk = |prefix: &str| {
+            let plan = IndexPlan::default();
+            let mut walk = Walk { root: dir.path(), only: &[], known: &known, plan, seen: BTreeMap::new() };
+            // It was taken away after it was found.
+            walk.folder(&dir.path().join("gone"), prefix, 0).map(|()| (walk.seen, walk.plan.skipped))
+        };
+        let (seen, skipped) = walk("sub").unwrap();
+        assert_eq!(
+            (seen.into_keys().collect::<Vec<_>>(), skipped[0].path.as_str()),
+            (vec!["sub/a.md".to_owned()], "sub")
+        );
+        assert_eq!(walk("").unwrap_err().kind(), ErrorKind::NotFound);
     }
 
     #[test]

@@ -19,8 +19,10 @@ pub use recall::{Memories, Recall, RecallRequest, Recalled, StrategyReport};
 pub use rerank::RerankReport;
 pub use sqlite::{IndexLimits, IndexUsage, SqliteMemoryStore};
 pub use types::{
-    Erased, Memory, MemoryPatch, MemorySource, MemoryStats, MemoryType, NewMemory, NewVector, Outcome, Page, Remembered,
+    DocumentChunk, Erased, Memory, MemoryPatch, MemorySource, MemoryStats, MemoryType, NewMemory, NewVector, Outcome,
+    Page, Remembered,
 };
+pub(crate) use types::{FILE_CHUNKS, FILE_HASH, FOLDER};
 
 use crate::chat::Scope;
 use crate::clock::Clock;
@@ -104,6 +106,40 @@ pub trait MemoryStore: Send + Sync + Debug + 'static {
     /// [`crate::ErrorKind::NotFound`] when `old` is not there, [`crate::ErrorKind::Conflict`] when it is superseded already.
     async fn supersede(&self, scope: &Scope, old: &str, new: NewMemory) -> Result<Remembered>;
 
+    /// Writes `new`, a fact of which a user has one at a time, `attribute` saying which (a home, a name), and ends the validity of the valid
+    /// fact of that attribute. Where that says the same, or was said later, it stays: nothing is written, and the outcome is
+    /// [`Outcome::Duplicate`] with its id. Where several are valid, all of them end. As it is, it asks [`MemoryStore::list`] and
+    /// [`MemoryStore::supersede`], so that two callers at once may leave two facts until the next is written; a store that does it in one step
+    /// does better.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::InvalidInput`] when `new` is no profile memory, and as for [`MemoryStore::remember`].
+    async fn remember_fact(&self, scope: &Scope, attribute: &str, new: NewMemory) -> Result<Remembered> {
+        let new = types::fact(attribute, new)?;
+        let mut held = Vec::new();
+        let filter = Filter { kinds: vec![MemoryType::Profile], ..Filter::default() };
+        let is_one = |memory: &Memory| memory.valid_to.is_none() && memory.attribute() == Some(attribute);
+        let see = |memory: Memory| {
+            held.extend(Some(memory).filter(is_one));
+            true
+        };
+        each(self, scope, &filter, see).await?;
+        held.sort_by_key(|memory| memory.valid_from);
+        let Some(newest) = held.pop() else {
+            let written = self.remember(scope, vec![new]).await?;
+            let none = || Error::new(ErrorKind::Storage, "the store did not say what became of a memory");
+            return written.into_iter().next().ok_or_else(none);
+        };
+        if newest.stands_against(&new) {
+            return Ok(Remembered { id: newest.id, outcome: Outcome::Duplicate });
+        }
+        let written = self.supersede(scope, &newest.id, new.clone()).await?;
+        for older in held.into_iter().filter(|older| older.id != written.id) {
+            self.supersede(scope, &older.id, new.clone()).await?;
+        }
+        Ok(written)
+    }
+
     /// Removes memories for good, and the mention of them in what they replaced; how many there were.
     ///
     /// # Errors
@@ -138,25 +174,38 @@ pub trait MemoryStore: Send + Sync + Debug + 'static {
     /// [`crate::ErrorKind::Storage`].
     async fn as_of(&self, scope: &Scope, at: Timestamp, filter: &Filter, page: Page) -> Result<Vec<Memory>> {
         // Right for every store; one that can ask its rows does better.
-        const BLOCK: u64 = 500;
-        let (mut held, mut skip, mut offset) = (Vec::new(), page.offset, 0);
-        loop {
-            let block = self.list(scope, filter, Page { offset, limit: BLOCK }).await?;
-            let last = (block.len() as u64) < BLOCK;
-            for memory in block.into_iter().filter(|memory| memory.is_valid_at(at)) {
-                if held.len() as u64 >= page.limit {
-                    return Ok(held);
-                } else if skip > 0 {
+        let (mut held, mut skip) = (Vec::new(), page.offset);
+        let see = |memory: Memory| {
+            if held.len() as u64 >= page.limit {
+                return false;
+            }
+            if memory.is_valid_at(at) {
+                if skip > 0 {
                     skip -= 1;
                 } else {
                     held.push(memory);
                 }
             }
-            if last {
-                return Ok(held);
-            }
-            offset += BLOCK;
-        }
+            true
+        };
+        each(self, scope, filter, see).await?;
+        Ok(held)
+    }
+
+    /// The chunks of indexed files, in no order: all of the scope, or those of `folder`.
+    ///
+    /// # Errors
+    /// [`crate::ErrorKind::Storage`].
+    async fn chunks(&self, scope: &Scope, folder: Option<&str>) -> Result<Vec<DocumentChunk>> {
+        let mut chunks = Vec::new();
+        let filter = Filter { kinds: vec![MemoryType::Semantic], ..Filter::default() };
+        let see = |memory: Memory| {
+            let chunk = DocumentChunk::of(&memory);
+            chunks.extend(chunk.filter(|chunk| folder.is_none_or(|folder| chunk.folder == folder)));
+            true
+        };
+        each(self, scope, &filter, see).await?;
+        Ok(chunks)
     }
 
     /// The versions that held at some time from `since` to before `until` and have been replaced since by what is now one of `ids`, over as many
@@ -204,4 +253,23 @@ pub trait MemoryStore: Send + Sync + Debug + 'static {
     /// # Errors
     /// [`crate::ErrorKind::Storage`]; then nothing was removed.
     async fn erase(&self, scope: &Scope) -> Result<Erased>;
+}
+
+/// Hands `see` everything that `store` lists, until it has seen enough and says so.
+async fn each<S: MemoryStore + ?Sized>(
+    store: &S,
+    scope: &Scope,
+    filter: &Filter,
+    mut see: impl FnMut(Memory) -> bool + Send,
+) -> Result<()> {
+    const BLOCK: u64 = 500;
+    let mut offset = 0;
+    loop {
+        let block = store.list(scope, filter, Page { offset, limit: BLOCK }).await?;
+        let last = (block.len() as u64) < BLOCK;
+        if !block.into_iter().all(&mut see) || last {
+            return Ok(());
+        }
+        offset += BLOCK;
+    }
 }

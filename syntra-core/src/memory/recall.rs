@@ -1,7 +1,10 @@
 //! Remembering and recalling: the embedder, the store's strategies side by side, and one ranking over what they find.
 
 use super::rerank::{self, RerankReport};
-use super::{Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered, history, vectors};
+use super::{
+    DocumentChunk, Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered, history,
+    vectors,
+};
 use crate::chat::Scope;
 use crate::clock::Clock;
 use crate::embed::Embedder;
@@ -337,15 +340,29 @@ impl Memories {
         self.store.update(scope, id, patch).await
     }
 
+    /// Writes `new`, a fact of which a user has one at a time, in place of the one of `attribute` that holds.
+    ///
+    /// # Errors
+    /// Those of the embedder and of [`MemoryStore::remember_fact`].
+    pub async fn remember_fact(&self, scope: &Scope, attribute: &str, new: NewMemory) -> Result<Remembered> {
+        let new = self.embedded(new).await?;
+        self.store.remember_fact(scope, attribute, new).await
+    }
+
     /// Writes `new` and ends the validity of `old`; history stays readable.
     ///
     /// # Errors
     /// Those of the embedder and of [`MemoryStore::supersede`].
-    pub async fn supersede(&self, scope: &Scope, old: &str, mut new: NewMemory) -> Result<Remembered> {
+    pub async fn supersede(&self, scope: &Scope, old: &str, new: NewMemory) -> Result<Remembered> {
+        let new = self.embedded(new).await?;
+        self.store.supersede(scope, old, new).await
+    }
+
+    async fn embedded(&self, mut new: NewMemory) -> Result<NewMemory> {
         if new.vector.is_none() {
             new.vector = vectors::of_texts(&*self.embedder, &[(&new.text, new.title.as_deref())]).await?.pop();
         }
-        self.store.supersede(scope, old, new).await
+        Ok(new)
     }
 
     /// Removes memories for good; how many there were.
@@ -370,6 +387,14 @@ impl Memories {
     /// Those of [`MemoryStore::list`].
     pub async fn list(&self, scope: &Scope, filter: &Filter, page: Page) -> Result<Vec<Memory>> {
         self.store.list(scope, filter, page).await
+    }
+
+    /// The chunks of indexed files, in no order: all of the scope, or those of `folder`.
+    ///
+    /// # Errors
+    /// Those of [`MemoryStore::chunks`].
+    pub async fn chunks(&self, scope: &Scope, folder: Option<&str>) -> Result<Vec<DocumentChunk>> {
+        self.store.chunks(scope, folder).await
     }
 
     /// How many there are.

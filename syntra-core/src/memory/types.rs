@@ -1,6 +1,7 @@
 //! The words of memory.
 
 use crate::chat::Role;
+use crate::error::{Error, Result};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -55,6 +56,49 @@ pub struct MemorySource {
     /// Last line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line_to: Option<u32>,
+}
+
+/// What the metadata of a chunk says: the folder that it was indexed from, the hash of its file, and how many chunks the file has.
+pub(crate) const FOLDER: &str = "folder";
+pub(crate) const FILE_HASH: &str = "file_hash";
+pub(crate) const FILE_CHUNKS: &str = "file_chunks";
+/// What the metadata of a fact says of which there is one at a time, see [`super::MemoryStore::remember_fact`].
+const ATTRIBUTE: &str = "attribute";
+
+/// A memory that is a chunk of an indexed file, without its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DocumentChunk {
+    /// The memory's id.
+    pub id: String,
+    /// The folder that was indexed.
+    pub folder: String,
+    /// The file's path relative to the folder.
+    pub path: String,
+    /// The hash of the file's bytes when it was read; empty where the memory does not say.
+    pub file_hash: String,
+    /// How many chunks the file had then; 0 where the memory does not say.
+    pub file_chunks: u64,
+}
+
+impl DocumentChunk {
+    /// `memory` as a chunk, if it is one: semantic, with a source, its file's path as its conversation, and metadata that names the folder.
+    pub fn of(memory: &Memory) -> Option<Self> {
+        let is_one = memory.kind == MemoryType::Semantic && memory.source.is_some();
+        is_one.then(|| Self::read(&memory.id, memory.conversation.as_deref(), &memory.metadata)).flatten()
+    }
+
+    /// As [`DocumentChunk::of`], of what a row says.
+    pub(super) fn read(id: &str, path: Option<&str>, metadata: &Map<String, Value>) -> Option<Self> {
+        let word = |name| metadata.get(name).and_then(Value::as_str);
+        Some(Self {
+            id: id.to_owned(),
+            folder: word(FOLDER)?.to_owned(),
+            path: path?.to_owned(),
+            file_hash: word(FILE_HASH).unwrap_or_default().to_owned(),
+            file_chunks: metadata.get(FILE_CHUNKS).and_then(Value::as_u64).unwrap_or(0),
+        })
+    }
 }
 
 /// Something to remember.
@@ -211,7 +255,29 @@ pub struct Memory {
     pub metadata: Map<String, Value>,
 }
 
+/// `new` as a fact of which there is one at a time.
+pub(super) fn fact(attribute: &str, mut new: NewMemory) -> Result<NewMemory> {
+    if new.kind != MemoryType::Profile || attribute.is_empty() {
+        return Err(Error::invalid(format!(
+            "a fact of which a user has one is a profile memory with the name of its attribute, not a {} one of {attribute:?}",
+            new.kind.as_str()
+        )));
+    }
+    new.metadata.insert(ATTRIBUTE.into(), attribute.into());
+    Ok(new)
+}
+
 impl Memory {
+    /// Of which attribute it is the one fact, if it is.
+    pub(super) fn attribute(&self) -> Option<&str> {
+        self.metadata.get(ATTRIBUTE).and_then(Value::as_str)
+    }
+
+    /// Whether it stays where `new` is written of the same attribute: it says that already, or was said later.
+    pub(super) fn stands_against(&self, new: &NewMemory) -> bool {
+        self.text == new.text || new.said_at.is_some_and(|said_at| self.valid_from > said_at)
+    }
+
     /// What `new` becomes when it is written at `now` under `id`: valid from the time it was said, never used. For stores of
     /// others' making; `new`'s own id and vector are theirs to look after.
     ///

@@ -14,6 +14,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema/0002_threads.sql"),
     include_str!("schema/0003_summaries.sql"),
     include_str!("schema/0004_snapshots.sql"),
+    include_str!("schema/0005_lookups.sql"),
 ];
 
 /// The version of the schema that this library writes.

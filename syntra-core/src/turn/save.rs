@@ -4,7 +4,6 @@ use super::{Outcome, Prepared, Turn};
 use crate::chat::{Answered, Message, Role};
 use crate::error::Result;
 use crate::memory::{MemoryType, NewMemory, extract_facts};
-use crate::search::Filter;
 use crate::thread::{NewThreadMessage, ThreadMessage};
 use serde_json::{Map, Value, json};
 
@@ -106,27 +105,12 @@ async fn remember(turn: &Turn, written: &[ThreadMessage], degraded: bool) -> Res
 async fn remember_facts(turn: &Turn) -> Result<()> {
     let memories = &turn.rooms.memories;
     for fact in extract_facts(&turn.ask.message.text()) {
-        let mut item = NewMemory::new(fact.kind, fact.text.clone()).with_said_at(turn.now).with_reliability(0.9);
+        let mut item = NewMemory::new(fact.kind, fact.text).with_said_at(turn.now).with_reliability(0.9);
         item.metadata.insert("evidence".into(), json!(fact.evidence));
         item.metadata.insert("thread".into(), json!(turn.trace.thread_id));
-        let Some(attribute) = fact.attribute else {
-            memories.remember(&turn.scope, vec![item]).await?;
-            continue;
-        };
-        item.metadata.insert("attribute".into(), json!(attribute));
-        let filter = Filter { kinds: vec![MemoryType::Profile], ..Filter::default() };
-        let known = memories.list(&turn.scope, &filter, crate::memory::Page { offset: 0, limit: 1_000 }).await?;
-        let old = known.iter().find(|m| {
-            m.valid_to.is_none() && m.metadata.get("attribute").and_then(Value::as_str) == Some(attribute.as_str())
-        });
-        match old {
-            Some(old) if old.text == fact.text => {}
-            Some(old) => {
-                memories.supersede(&turn.scope, &old.id, item).await?;
-            }
-            None => {
-                memories.remember(&turn.scope, vec![item]).await?;
-            }
+        match fact.attribute {
+            Some(attribute) => drop(memories.remember_fact(&turn.scope, &attribute, item).await?),
+            None => drop(memories.remember(&turn.scope, vec![item]).await?),
         }
     }
     Ok(())

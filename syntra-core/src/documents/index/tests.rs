@@ -1,8 +1,8 @@
 use super::*;
 use crate::clock::SystemClock;
 use crate::embed::Embedder;
-use crate::memory::{RecallRequest, SqliteMemoryStore};
-use crate::search::DefaultRanker;
+use crate::memory::{Page, RecallRequest, SqliteMemoryStore};
+use crate::search::{DefaultRanker, Filter};
 use crate::storage::Database;
 use async_trait::async_trait;
 use std::fs;

@@ -9,9 +9,10 @@ mod write;
 
 pub use index::{IndexLimits, IndexUsage};
 
+use super::types::fact;
 use super::{
-    Erased, Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, NewVector, Page, Remembered,
-    StrategyReport,
+    DocumentChunk, Erased, Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, NewVector, Page,
+    Remembered, StrategyReport,
 };
 use crate::chat::Scope;
 use crate::clock::Clock;
@@ -275,6 +276,12 @@ impl MemoryStore for SqliteMemoryStore {
         self.change(scope, move |write| write.supersede(&old, new)).await
     }
 
+    async fn remember_fact(&self, scope: &Scope, attribute: &str, new: NewMemory) -> Result<Remembered> {
+        let new = prepare(fact(attribute, new)?, self.model.as_deref())?;
+        let attribute = attribute.to_owned();
+        self.change(scope, move |write| write.remember_fact(&attribute, new)).await
+    }
+
     async fn forget(&self, scope: &Scope, ids: &[String]) -> Result<u64> {
         let ids = ids.to_vec();
         let forgotten = self.change(scope, move |write| write.forget(&ids)).await?;
@@ -301,6 +308,11 @@ impl MemoryStore for SqliteMemoryStore {
     async fn as_of(&self, scope: &Scope, at: Timestamp, filter: &Filter, page: Page) -> Result<Vec<Memory>> {
         let (scope, filter) = (scope.clone(), filter.clone());
         self.database.read(move |connection| read::list(connection, &scope, &filter, Some(at), page)).await
+    }
+
+    async fn chunks(&self, scope: &Scope, folder: Option<&str>) -> Result<Vec<DocumentChunk>> {
+        let (scope, folder) = (scope.clone(), folder.map(str::to_owned));
+        self.database.read(move |connection| read::chunks(connection, &scope, folder.as_deref())).await
     }
 
     async fn replaced(

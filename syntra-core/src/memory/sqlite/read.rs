@@ -1,13 +1,13 @@
 //! What only reads rows.
 
-use super::rows::{COLUMNS, FIND, memory};
+use super::rows::{COLUMNS, FIND, memory, optional, text};
 use super::write::Model;
 use crate::chat::Scope;
 use crate::error::Result;
-use crate::memory::{Memory, MemoryStats, MemoryType, Page};
+use crate::memory::{DocumentChunk, Memory, MemoryStats, MemoryType, Page};
 use crate::search::Filter;
 use crate::storage::storage;
-use crate::storage::values::{count, limit, micros};
+use crate::storage::values::{count, limit, micros, object};
 use jiff::Timestamp;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
@@ -57,6 +57,24 @@ pub(super) fn list(
     sql.push_str(" ORDER BY m.seq LIMIT ? OFFSET ?");
     values.extend([limit(page.limit).into(), limit(page.offset).into()]);
     collect(connection, &sql, params_from_iter(values))
+}
+
+/// The chunks of indexed files: all, or those of `folder`.
+pub(super) fn chunks(connection: &Connection, scope: &Scope, folder: Option<&str>) -> Result<Vec<DocumentChunk>> {
+    let failed = |e| storage("could not list the chunks of files", e);
+    let of = if folder.is_some() { "= ?3" } else { "IS NOT ?3" };
+    let sql = format!(
+        "SELECT m.id, m.conversation, m.metadata FROM memories m INDEXED BY memories_chunks
+          WHERE m.org = ?1 AND m.user = ?2 AND m.kind = 'semantic' AND m.source_document IS NOT NULL
+            AND json_extract(m.metadata, '$.folder') {of}"
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+    let mut rows = statement.query(params![scope.org(), scope.user(), folder]).map_err(failed)?;
+    let mut chunks = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        chunks.extend(DocumentChunk::read(text(row, 0)?, optional(row, 1)?, &object(text(row, 2)?)?));
+    }
+    Ok(chunks)
 }
 
 /// What held at some time from `since` to before `until` and led to one of `ids`, with that id; the latest first.

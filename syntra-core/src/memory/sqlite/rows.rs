@@ -98,6 +98,23 @@ pub(super) fn find(connection: &Connection, scope: &Scope, id: &str) -> Result<O
     rows.next().map_err(failed)?.map(memory).transpose()
 }
 
+/// The valid facts of `attribute`, the one that holds longest first, each with the place of its row.
+pub(super) fn facts(connection: &Connection, scope: &Scope, attribute: &str) -> Result<Vec<(i64, Memory)>> {
+    let failed = |e| storage("could not read the facts of a user", e);
+    let sql = format!(
+        "SELECT {COLUMNS} FROM memories m INDEXED BY memories_profile
+          WHERE m.org = ?1 AND m.user = ?2 AND m.kind = 'profile' AND m.valid_to IS NULL
+            AND json_extract(m.metadata, '$.attribute') = ?3 ORDER BY m.valid_from, m.seq"
+    );
+    let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+    let mut rows = statement.query(params![scope.org(), scope.user(), attribute]).map_err(failed)?;
+    let mut facts = Vec::new();
+    while let Some(row) = rows.next().map_err(failed)? {
+        facts.push(memory(row)?);
+    }
+    Ok(facts)
+}
+
 /// Writes a new row; its place.
 pub(super) fn insert(
     connection: &Connection,
@@ -182,11 +199,11 @@ fn kind(name: &str) -> Result<MemoryType> {
     name.parse().map_err(|_| damaged("an unknown type of memory"))
 }
 
-fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str> {
+pub(super) fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str> {
     optional(row, column)?.ok_or_else(|| damaged("a missing text"))
 }
 
-fn optional<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>> {
+pub(super) fn optional<'r>(row: &'r Row<'_>, column: usize) -> Result<Option<&'r str>> {
     let value = row.get_ref(column).map_err(|e| storage("could not read a memory", e))?;
     value.as_str_or_null().map_err(|_| damaged("a value that is no text"))
 }

@@ -93,14 +93,33 @@ impl<'c> Write<'c> {
             }
             None => self.create(item)?,
         };
+        self.end(seq, before, said_at, &id)?;
+        Ok(Remembered { id, outcome: Outcome::Superseded })
+    }
+
+    pub(super) fn remember_fact(&mut self, attribute: &str, item: Prepared) -> Result<Remembered> {
+        let mut held = super::rows::facts(self.connection, self.scope, attribute)?;
+        let Some((_, newest)) = held.pop() else { return self.remember(item) };
+        if newest.stands_against(&item.new) {
+            return Ok(Remembered { id: newest.id, outcome: Outcome::Duplicate });
+        }
+        let said_at = item.new.said_at.map_or(self.now, stored);
+        let written = self.supersede(&newest.id, item)?;
+        for (seq, older) in held.into_iter().filter(|(_, older)| older.id != written.id) {
+            self.end(seq, older, said_at, &written.id)?;
+        }
+        Ok(written)
+    }
+
+    /// Ends the validity of `before`, whose row is `seq`, at `at`, `by` having taken its place.
+    fn end(&mut self, seq: i64, before: Memory, at: Timestamp, by: &str) -> Result<()> {
         let revision = self.revision()?;
-        let end = said_at.max(before.valid_from);
         self.execute(
             "UPDATE memories SET valid_to = ?2, superseded_by = ?3, revision = ?4 WHERE seq = ?1",
-            params![seq, micros(end), id, revision],
+            params![seq, micros(at.max(before.valid_from)), by, revision],
         )?;
         self.ops.push(IndexOp::Remove(before.id));
-        Ok(Remembered { id, outcome: Outcome::Superseded })
+        Ok(())
     }
 
     pub(super) fn update(&mut self, id: &str, patch: MemoryPatch) -> Result<Memory> {

@@ -17,6 +17,8 @@ pub(super) async fn all(suite: &Suite, breaches: &mut Vec<String>) {
     checked(suite, "update", breaches, update).await;
     checked(suite, "vectors", breaches, vectors).await;
     checked(suite, "supersede", breaches, supersede).await;
+    checked(suite, "facts", breaches, facts).await;
+    checked(suite, "chunks", breaches, chunks).await;
     checked(suite, "forget", breaches, forget).await;
     checked(suite, "erase", breaches, erase).await;
     checked(suite, "concurrency", breaches, concurrency).await;
@@ -305,6 +307,83 @@ async fn replaced(suite: &Suite, scope: &Scope, id: &str, (first, last): (i64, i
         found.is_empty() || found == ids(expected),
         "from day {first} to {last} there held {expected:?}, not {found:?}"
     );
+    Ok(())
+}
+
+async fn facts(suite: &Suite, scope: Scope) -> Check {
+    let failed = |e: crate::Error| format!("remember_fact failed: {e}");
+    let home = |id: &str, city: &str, said: i64| {
+        let text = format!("The user lives in {city}.");
+        NewMemory::new(MemoryType::Profile, text).with_id(id).with_said_at(day(said))
+    };
+    let state = async |new: NewMemory| suite.a.remember_fact(&scope, "home", new).await.map_err(failed);
+    let first = state(home("oslo", "Oslo", 1)).await?;
+    ensure!((first.id.as_str(), first.outcome) == ("oslo", Outcome::Created), "the first fact is written: {first:?}");
+    let same = state(home("again", "Oslo", 2)).await?;
+    ensure!((same.id.as_str(), same.outcome) == ("oslo", Outcome::Duplicate), "what is known is known: {same:?}");
+    let cat = NewMemory::new(MemoryType::Profile, "The user's cat is called Kit.").with_id("kit");
+    suite.b.remember_fact(&scope, "cat", cat).await.map_err(failed)?;
+    let moved = state(home("rome", "Rome", 30)).await?;
+    ensure!((moved.id.as_str(), moved.outcome) == ("rome", Outcome::Superseded), "a newer one replaces it: {moved:?}");
+    let old = one(suite, &scope, "oslo").await?;
+    ensure!(
+        old.valid_to == Some(day(30)) && old.superseded_by.as_deref() == Some("rome"),
+        "the older one ends when the newer one was said: {old:?}"
+    );
+    let late = state(home("bergen", "Bergen", 20)).await?;
+    ensure!((late.id.as_str(), late.outcome) == ("rome", Outcome::Duplicate), "what was said later stays: {late:?}");
+    // Two that hold, from a time when nothing saw to it.
+    let mut other = home("lima", "Lima", 25);
+    other.metadata.insert("attribute".into(), json!("home"));
+    suite.remember(&scope, vec![other]).await?;
+    state(home("back", "Oslo", 60)).await?;
+    let valid: Vec<String> =
+        all_of(suite, &scope).await?.into_iter().filter(|m| m.valid_to.is_none()).map(|m| m.text).collect();
+    ensure!(
+        valid == ["The user's cat is called Kit.", "The user lives in Oslo."],
+        "one fact of each attribute should hold: {valid:?}"
+    );
+    let found = suite.find(&scope, Strategy::Keyword, &Ask::new("lives")).await?;
+    ensure!(found == ["back"], "what holds should be found: {found:?}");
+    for (what, attribute, new) in [
+        ("a fact that is no profile memory", "home", semantic("s", "a house")),
+        ("a fact of nothing", "", home("x", "Oslo", 70)),
+        ("an empty fact", "home", NewMemory::new(MemoryType::Profile, " ")),
+    ] {
+        refused(what, ErrorKind::InvalidInput, suite.a.remember_fact(&scope, attribute, new).await)?;
+    }
+    Ok(())
+}
+
+async fn chunks(suite: &Suite, scope: Scope) -> Check {
+    let chunk = |id: &str, folder: &str, path: &str| {
+        let source = MemorySource { document: path.into(), line_from: None, line_to: None };
+        let mut item = semantic(id, &format!("chunk {id}")).with_conversation(path).with_source(source);
+        item.metadata.insert("folder".into(), json!(folder));
+        item.metadata.insert("file_hash".into(), json!("00ff"));
+        item.metadata.insert("file_chunks".into(), json!(2));
+        item
+    };
+    let mut items = vec![chunk("a1", "/one", "a.md"), chunk("a2", "/one", "a.md"), chunk("b1", "/two", "a.md")];
+    // What only looks like one.
+    items.push(NewMemory { kind: MemoryType::Episodic, ..chunk("no1", "/one", "a.md") });
+    items.push(NewMemory { source: None, ..chunk("no2", "/one", "a.md") });
+    items.push(NewMemory { conversation: None, ..chunk("no3", "/one", "a.md") });
+    items.push(NewMemory {
+        metadata: [("folder".to_owned(), json!(7))].into_iter().collect(),
+        ..chunk("no4", "", "a.md")
+    });
+    items.push(semantic("no5", "something else"));
+    suite.remember(&scope, items).await?;
+    for (folder, expected) in [(Some("/one"), &["a1", "a2"][..]), (None, &["a1", "a2", "b1"]), (Some("/on"), &[])] {
+        let found = suite.b.chunks(&scope, folder).await.map_err(|e| format!("chunks failed: {e}"))?;
+        let mut found_ids: Vec<&str> = found.iter().map(|chunk| chunk.id.as_str()).collect();
+        found_ids.sort_unstable();
+        ensure!(found_ids == expected, "the chunks of {folder:?} are {expected:?}, not {found_ids:?}");
+        let wrong =
+            found.iter().find(|c| (c.path.as_str(), c.file_hash.as_str(), c.file_chunks) != ("a.md", "00ff", 2));
+        ensure!(wrong.is_none(), "a chunk should say of which file it is: {wrong:?}");
+    }
     Ok(())
 }
 
