@@ -246,6 +246,16 @@ impl Syntra {
         self.store.stats(scope).await
     }
 
+    /// Gives a vector to the valid memories that have none of the present embedder's, after another [`embedder`](crate::SyntraBuilder::embedder) was
+    /// set: until then what was remembered before is found by its words and all else, not by its meaning. How many got one
+    /// ([`MemoryStats::with_vector`](crate::memory::MemoryStats::with_vector) says how many have). It may be dropped, and called again to go on.
+    ///
+    /// # Errors
+    /// Those of the embedder; [`ErrorKind::Storage`]; [`ErrorKind::Unsupported`] by a store of the host's that cannot tell which these are.
+    pub async fn embed_missing(&self, scope: &Scope) -> Result<u64> {
+        self.rooms.memories.embed_missing(scope).await
+    }
+
     /// Removes everything of the scope: memories, indexes, threads, traces, kept answers; and what the router learned for its organisation
     /// where it learned from scores of this user, or nobody knows from whose, because sums cannot be taken apart. Where all scores were others'
     /// it stays, as does how many answers of each model were no good. Of a call that is dropped before it ends the rest may still be there:

@@ -218,6 +218,27 @@ test('an embedder is asked in batches and finds', async (t) => {
   await assert.rejects(bad.embed(['cat']), EmbeddingError)
 })
 
+test('what was remembered before another embedder gets its vectors', async (t) => {
+  const dataDir = mkdtempSync(join(tmpdir(), 'syntra-'))
+  t.after(() => rmSync(dataDir, { recursive: true, force: true }))
+  const before = await open(t, { dataDir })
+  await before.remember(me, ['the cat sleeps', 'the dog barks', 'nobody is here'])
+  const batches = []
+  const embed = (texts) => {
+    batches.push(texts.length)
+    return texts.map((text) => [2 * text.includes('cat'), 2 * text.includes('dog'), 0.1])
+  }
+  const syntra = await open(t, { dataDir, embedder: { model: 'axes', dimensions: 3, embed } })
+  const stats = await syntra.memoryStats(me)
+  assert.deepEqual([stats.withVector, stats.withOtherVector], [0, 3])
+  assert.equal(await syntra.embedMissing(me), 3)
+  assert.deepEqual(batches, [3])
+  assert.equal((await syntra.memoryStats(me)).withVector, 3)
+  const found = await syntra.recall(me, 'cat', { strategies: ['vector'] })
+  assert.equal(found.items[0].memory.text, 'the cat sleeps')
+  assert.equal(await syntra.embedMissing(me), 0)
+})
+
 test('progress of indexing is heard, in order and before the end', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'syntra-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))

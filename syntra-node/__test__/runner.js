@@ -145,6 +145,7 @@ async function call(syntra, action, scope, given) {
     case 'threads': return syntra[camel(action)](scope, options)
     case 'document_stats':
     case 'memory_stats':
+    case 'embed_missing':
     case 'erase': return syntra[camel(action)](scope)
     case 'count_tokens': return syntra.countTokens(model, text)
     case 'embed': return syntra.embed(texts)

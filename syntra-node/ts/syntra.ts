@@ -280,6 +280,14 @@ export class Syntra {
     return (await this.#call('memory_stats', { scope }, options)) as MemoryStats
   }
 
+  /**
+   * Gives a vector to the memories that have none of the present embedder's, after another `embedder` was set: until then what was remembered
+   * before is found by its words and all else, not by its meaning. How many got one; what is done stays if it ends early.
+   */
+  async embedMissing(scope: Scope, options: Abortable = {}): Promise<number> {
+    return (await this.#call('embed_missing', { scope }, options)) as number
+  }
+
   /** Removes everything of the scope: memories, threads, traces. */
   async erase(scope: Scope, options: Abortable = {}): Promise<Erased> {
     return (await this.#call('erase', { scope }, options)) as Erased

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -294,6 +295,21 @@ def test_an_embedder_is_asked_in_batches_and_finds() -> None:
         vector = client.embed(["cat"])[0]
         assert abs(sum(x * x for x in vector) - 1) < 1e-5, "unit length"
         assert client.health().embedder == "axes"
+
+
+def test_what_was_remembered_before_another_embedder_gets_its_vectors(tmp_path: Path) -> None:
+    with Syntra(data_dir=tmp_path) as client:
+        client.remember(ME, ["the cat sleeps", "the dog barks", "nobody is here"])
+    embedder = Axes()
+    with Syntra(data_dir=tmp_path, embedder=embedder) as client:
+        before = client.memory_stats(ME)
+        assert (before.with_vector, before.with_other_vector) == (0, 3)
+        assert client.embed_missing(ME) == 3
+        assert embedder.batches == [3], "one call for the whole batch"
+        assert client.memory_stats(ME).with_vector == 3
+        found = client.recall(ME, "cat", strategies=["vector"])
+        assert found.memories[0].text == "the cat sleeps"
+        assert client.embed_missing(ME) == 0
 
 
 def test_an_async_embedder_and_one_that_fails() -> None:

@@ -42,6 +42,7 @@ pub const METHODS: &[&str] = &[
     "memories",
     "memories_as_of",
     "memory_stats",
+    "embed_missing",
     "models",
     "plan",
     "providers",
@@ -154,6 +155,10 @@ pub async fn call(bridged: &Bridged, method: &str, params: &str) -> Result<Strin
         "memory_stats" => {
             let p: Scoped = read(method, params)?;
             text(&syntra.memory_stats(&p.scope).await?)
+        }
+        "embed_missing" => {
+            let p: Scoped = read(method, params)?;
+            text(&syntra.embed_missing(&p.scope).await?)
         }
         "erase" => {
             let p: Scoped = read(method, params)?;

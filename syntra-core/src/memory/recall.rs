@@ -2,8 +2,8 @@
 
 use super::rerank::{self, RerankReport};
 use super::{
-    DocumentChunk, Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, Page, Remembered, history,
-    vectors,
+    DocumentChunk, Gathered, Memory, MemoryPatch, MemoryStats, MemoryStore, NewMemory, NewVector, Page, Remembered,
+    history, vectors,
 };
 use crate::chat::Scope;
 use crate::clock::Clock;
@@ -24,6 +24,8 @@ const RELEVANCE_POOL: usize = 150;
 const GRAPH_POOL: usize = 50;
 const PROFILE_POOL: usize = 20;
 const RECENT_POOL: usize = 10;
+/// How many memories without a vector are looked for at once: each time the store goes through all.
+const MISSING_AT_ONCE: u64 = 2_048;
 /// How many candidates are ranked.
 const MOST_CANDIDATES: usize = 400;
 /// How many memories one recall returns at the most.
@@ -338,6 +340,37 @@ impl Memories {
             patch.vector = vectors::of_texts(&*self.embedder, &[(text, title.as_deref())]).await?.pop();
         }
         self.store.update(scope, id, patch).await
+    }
+
+    /// Gives a vector of the present embedder to the valid memories that have none: those of another embedding model, and those that were written
+    /// without one. How many got one. What was done stays where it ends early, and it goes on from there when it is called again.
+    ///
+    /// # Errors
+    /// Those of the embedder, of [`MemoryStore::missing_vectors`] and of [`MemoryStore::set_vectors`].
+    pub async fn embed_missing(&self, scope: &Scope) -> Result<u64> {
+        let mut all = 0;
+        loop {
+            let missing = self.store.missing_vectors(scope, MISSING_AT_ONCE).await?;
+            let last = (missing.len() as u64) < MISSING_AT_ONCE;
+            let (mut missing, mut given) = (missing.into_iter(), 0);
+            loop {
+                let batch: Vec<Memory> = missing.by_ref().take(vectors::BATCH).collect();
+                if batch.is_empty() {
+                    break;
+                }
+                let texts: Vec<(&str, Option<&str>)> =
+                    batch.iter().map(|memory| (memory.text.as_str(), memory.title.as_deref())).collect();
+                let vectors = vectors::of_texts(&*self.embedder, &texts).await?;
+                let new = batch.into_iter().zip(vectors);
+                let new = new.map(|(Memory { id, text, .. }, vector)| NewVector { id, text, vector });
+                given += self.store.set_vectors(scope, new.collect()).await?;
+            }
+            all += given;
+            // What cannot be given one, changed or forgotten meanwhile, is not asked for again and again.
+            if last || given == 0 {
+                return Ok(all);
+            }
+        }
     }
 
     /// Writes `new`, a fact of which a user has one at a time, in place of the one of `attribute` that holds.

@@ -336,3 +336,25 @@ async fn a_second_look_that_fails_leaves_the_ranking() {
         assert_eq!((report.read, report.error.map(|e| e.kind())), (0, Some(ErrorKind::Embedding)));
     }
 }
+
+#[tokio::test]
+async fn what_has_no_vector_of_the_present_model_gets_one() {
+    let clock = Arc::new(SystemClock::new());
+    let database = crate::storage::Database::in_memory().unwrap();
+    let store = SqliteMemoryStore::new(database, clock.clone()).with_model("letters", 26).unwrap();
+    let (store, scope): (Arc<dyn MemoryStore>, _) = (Arc::new(store), Scope::local());
+    let with = |embedder| {
+        Memories::new(Arc::clone(&store), Arc::new(embedder), Arc::new(DefaultRanker::default()), clock.clone())
+    };
+    // More than are looked for at once.
+    let items = (0..2_500).map(|n| NewMemory::new(MemoryType::Semantic, format!("Entry {n}"))).collect();
+    store.remember(&scope, items).await.unwrap();
+    let broken = with(Letters { fails: true, ..Letters::default() });
+    assert_eq!(broken.embed_missing(&scope).await.unwrap_err().kind(), ErrorKind::Embedding);
+    let memories = with(Letters::default());
+    assert_eq!(memories.embed_missing(&scope).await.unwrap(), 2_500);
+    assert_eq!(store.stats(&scope).await.unwrap().with_vector, 2_500);
+    assert_eq!(memories.embed_missing(&scope).await.unwrap(), 0);
+    let request = RecallRequest::new("entry 1234").with_strategies([Strategy::Vector]);
+    assert!(!memories.recall(&scope, request).await.unwrap().items.is_empty());
+}

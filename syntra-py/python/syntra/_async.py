@@ -222,6 +222,11 @@ class AsyncSyntra(Base):
         """How many memories there are."""
         return decode(MemoryStats, await self._call("memory_stats", params(scope)))
 
+    async def embed_missing(self, scope: Scope) -> int:
+        """Gives a vector to the memories that have none of the present embedder's, after another ``embedder`` was set: until then what was
+        remembered before is found by its words and all else, not by its meaning. How many got one; what is done stays if it ends early."""
+        return int(await self._call("embed_missing", params(scope)))
+
     async def erase(self, scope: Scope) -> Erased:
         """Removes everything of the scope: memories, threads, traces."""
         return decode(Erased, await self._call("erase", params(scope)))

@@ -224,6 +224,11 @@ class Syntra(Base):
         """How many memories there are."""
         return decode(MemoryStats, self._call("memory_stats", params(scope)))
 
+    def embed_missing(self, scope: Scope) -> int:
+        """Gives a vector to the memories that have none of the present embedder's, after another ``embedder`` was set: until then what was
+        remembered before is found by its words and all else, not by its meaning. How many got one; what is done stays if it ends early."""
+        return int(self._call("embed_missing", params(scope)))
+
     def erase(self, scope: Scope) -> Erased:
         """Removes everything of the scope: memories, threads, traces."""
         return decode(Erased, self._call("erase", params(scope)))

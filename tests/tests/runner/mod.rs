@@ -305,6 +305,7 @@ async fn take(syntra: &Syntra, step: &Step, with: &Value) -> Outcome {
             json!(syntra.memories_as_of(&scope, at, &words::filter(with)?, words::page(with)).await?)
         }
         "memory_stats" => json!(syntra.memory_stats(&scope).await?),
+        "embed_missing" => json!(syntra.embed_missing(&scope).await?),
         "erase" => json!(syntra.erase(&scope).await?),
         "index_directory" => {
             let only: Vec<String> = with.get("only").map(words::read).transpose()?.unwrap_or_default();
