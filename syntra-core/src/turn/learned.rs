@@ -6,7 +6,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::router::{Experiments, Router};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeSet, HashMap};
-use std::io::Write as _;
+use std::fs::File;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -91,7 +92,8 @@ impl LearnedFiles {
         // The newest last, so that they are the ones that stay where there are too many.
         let from = found.len().saturating_sub(FILES);
         for (_, path) in found.into_iter().skip(from) {
-            let Kept { organisation, learned, experiments, givers } = read(&path)?;
+            // Another process may have forgotten it meanwhile.
+            let Some(Kept { organisation, learned, experiments, givers }) = read(&path)? else { continue };
             if let Some(givers) = givers {
                 files.givers().insert(organisation.clone(), givers);
             }
@@ -185,21 +187,36 @@ impl LearnedFiles {
     }
 }
 
-fn read(path: &Path) -> Result<Kept> {
-    let length = std::fs::metadata(path).map_err(|e| failed(path, e))?.len();
-    if length > MAX_BYTES {
+fn read(path: &Path) -> Result<Option<Kept>> {
+    let mut file = match File::open(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.map_err(|e| failed(path, e))?,
+    };
+    if file.metadata().map_err(|e| failed(path, e))?.len() > MAX_BYTES {
         return Err(failed(path, "it is too large to be ours").with_code("corrupt"));
     }
-    let text = std::fs::read_to_string(path).map_err(|e| failed(path, e))?;
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|e| failed(path, e))?;
     let parts = text.split_once('\n').filter(|(sum, json)| *sum == format!("{:016x}", checksum(json.as_bytes())));
     let kept = parts.and_then(|(_, json)| serde_json::from_str(json).ok());
-    kept.ok_or_else(|| failed(path, "the file is damaged; remove it to begin anew").with_code("corrupt"))
+    kept.map(Some).ok_or_else(|| failed(path, "the file is damaged; remove it to begin anew").with_code("corrupt"))
 }
 
-/// Beside the file, flushed, then in its place: a crash leaves the old one or the new one. Nothing known is no file.
+/// Beside the file, flushed, then in its place: a crash leaves the old one or the new one. Nothing known is no file. Processes take turns, for
+/// they write beside it in the same place.
 fn write(dir: &Path, kept: &Kept) -> Result<()> {
     let path = dir.join(format!("{:016x}.json", checksum(kept.organisation.as_bytes())));
-    if kept.learned.is_none() && kept.experiments.is_none() {
+    let nothing = kept.learned.is_none() && kept.experiments.is_none();
+    if nothing && !path.exists() {
+        return Ok(());
+    }
+    let turn = std::fs::create_dir_all(dir).and_then(|()| File::create(dir.join("lock")));
+    let turn = turn.map_err(|e| failed(dir, e))?;
+    match turn.lock() {
+        Err(e) if e.kind() != std::io::ErrorKind::Unsupported => return Err(failed(dir, e)),
+        _ => {}
+    }
+    if nothing {
         return match std::fs::remove_file(&path) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(failed(&path, e)),
             _ => Ok(()),
@@ -208,8 +225,7 @@ fn write(dir: &Path, kept: &Kept) -> Result<()> {
     let json = serde_json::to_string(kept).map_err(|e| failed(&path, e))?;
     let beside = path.with_extension("new");
     let written = || {
-        std::fs::create_dir_all(dir)?;
-        let mut file = std::fs::File::create(&beside)?;
+        let mut file = File::create(&beside)?;
         file.write_all(format!("{:016x}\n{json}", checksum(json.as_bytes())).as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&beside, &path)
@@ -314,5 +330,31 @@ mod tests {
         let memory = LearnedFiles::open(None, first.router.clone(), experiments()).unwrap();
         memory.save("acme").await.unwrap();
         assert!(!memory.forget("acme").await.unwrap());
+    }
+
+    #[test]
+    fn those_who_write_and_read_at_once_never_see_half_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path();
+        let kept = |n: usize| Kept {
+            organisation: "acme".into(),
+            learned: Some(serde_json::json!("x".repeat(n * 50_000 + 1))),
+            experiments: None,
+            givers: None,
+        };
+        std::thread::scope(|scope| {
+            let writers: Vec<_> = (0..4)
+                .map(|n| scope.spawn(move || (0..25).try_for_each(|round| write(dir, &kept((n + round) % 5)))))
+                .collect();
+            while !writers.iter().all(|writer| writer.is_finished()) {
+                for entry in std::fs::read_dir(dir).into_iter().flatten().filter_map(|entry| entry.ok()) {
+                    if entry.path().extension().is_some_and(|e| e == "json") {
+                        read(&entry.path()).unwrap();
+                    }
+                }
+            }
+            writers.into_iter().for_each(|writer| writer.join().unwrap().unwrap());
+        });
+        assert!(read(&dir.join("nothing.json")).unwrap().is_none());
     }
 }

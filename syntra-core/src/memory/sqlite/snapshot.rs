@@ -19,6 +19,8 @@ use std::path::{Path, PathBuf};
 /// What a file begins with, and the version of its layout.
 const MAGIC: &[u8; 8] = b"syntraix";
 const LAYOUT: u32 = 5;
+/// How the name of a file ends that is being written.
+const UNFINISHED: &str = "part";
 /// An index of fewer memories is built from its rows as quickly as anybody notices.
 pub(super) const FROM: usize = 2_000;
 /// A snapshot is made anew when more than one memory in this many was written since.
@@ -115,9 +117,12 @@ impl Snapshot {
             options.mode(0o600);
         }
         folder.recursive(true).create(&self.folder)?;
+        self.remove_unfinished();
         let name: String = token.iter().map(|byte| format!("{byte:02x}")).collect();
-        let unfinished = self.folder.join(name).with_extension("part");
+        let unfinished = self.path.with_extension(format!("{name}.{UNFINISHED}"));
         let written = options.open(&unfinished).and_then(|file| {
+            // Held until it is done or the process has ended, see `remove_unfinished`. Where locks are not known nobody takes it for left behind.
+            let _ = file.try_lock();
             let mut file = BufWriter::with_capacity(1 << 16, file);
             file.write_all(&header(token))?;
             file.write_all(&[0; 8])?;
@@ -164,21 +169,50 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Removes the file, its bytes overwritten. Where that fails it is left, and is of no use without its row.
+    /// Removes the file, its bytes overwritten, and what was left of any that was not finished. Where that fails it is left, and is of no use
+    /// without its row.
     pub(super) fn remove(&self) {
-        let Ok(mut file) = OpenOptions::new().write(true).open(&self.path) else { return };
-        let zeros = [0u8; 1 << 16];
-        let mut left = file.metadata().map_or(0, |m| m.len());
-        while left > 0 {
-            let some = zeros.get(..(left as usize).min(zeros.len())).unwrap_or(&zeros);
-            if file.write_all(some).is_err() {
-                break;
-            }
-            left -= some.len() as u64;
+        if let Ok(file) = OpenOptions::new().write(true).open(&self.path) {
+            wipe(file, &self.path);
         }
-        let _ = file.sync_data();
-        let _ = std::fs::remove_file(&self.path);
+        self.remove_unfinished();
     }
+
+    /// Removes files of this scope that were begun by a process that ended before they were done.
+    fn remove_unfinished(&self) {
+        let Some(own) = self.path.file_stem().and_then(|stem| stem.to_str()) else { return };
+        for entry in std::fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok) {
+            let name = entry.file_name();
+            let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(own)) else { continue };
+            if !rest.ends_with(UNFINISHED) {
+                continue;
+            }
+            // Whoever writes it holds its lock.
+            let path = entry.path();
+            if let Ok(file) = OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .and_then(|file| file.try_lock().map(|()| file).map_err(Into::into))
+            {
+                wipe(file, &path);
+            }
+        }
+    }
+}
+
+/// Removes a file, its bytes overwritten.
+fn wipe(mut file: File, path: &Path) {
+    let zeros = [0u8; 1 << 16];
+    let mut left = file.metadata().map_or(0, |m| m.len());
+    while left > 0 {
+        let some = zeros.get(..(left as usize).min(zeros.len())).unwrap_or(&zeros);
+        if file.write_all(some).is_err() {
+            break;
+        }
+        left -= some.len() as u64;
+    }
+    let _ = file.sync_data();
+    let _ = std::fs::remove_file(path);
 }
 
 /// Takes the snapshot of a scope out of use, within a write; whether there was one.
@@ -351,6 +385,34 @@ mod tests {
                 assert!(!found(store, "entry 5").await.contains(&"m5".to_owned()), "{how}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn what_a_process_left_unfinished_goes_with_the_next_and_what_is_being_written_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        store.remember(&scope(), (0..FROM).map(item).collect()).await.unwrap();
+        let folder = dir.path().join("indexes");
+        std::fs::create_dir(&folder).unwrap();
+        let begin = |snapshot: &Path, name: &str| {
+            let path = snapshot.with_extension(format!("{name}.{UNFINISHED}"));
+            std::fs::write(&path, "what Ada said").unwrap();
+            path
+        };
+        let of_another = Snapshot::of(&dir.path().join("syntra.db"), &Scope::new("acme", "bob").unwrap()).path;
+        let (left, written) = (begin(&file(dir.path()), "1"), begin(&file(dir.path()), "2"));
+        let others = begin(&of_another, "3");
+        let writer = File::open(&written).unwrap();
+        writer.lock().unwrap();
+        found(&store, "boat").await;
+        assert_eq!([&left, &written, &others].map(|path| path.exists()), [false, true, true]);
+        assert!(usable(dir.path()).await.is_some());
+        let again = begin(&file(dir.path()), "4");
+        store.erase(&scope()).await.unwrap();
+        assert_eq!([&again, &written, &others].map(|path| path.exists()), [false, true, true]);
+        drop(writer);
+        store.erase(&scope()).await.unwrap();
+        assert_eq!([&written, &others].map(|path| path.exists()), [false, true]);
     }
 
     #[tokio::test]
