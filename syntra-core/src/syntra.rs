@@ -258,20 +258,27 @@ impl Syntra {
 
     /// Removes everything of the scope: memories, indexes, threads, traces, kept answers; and what the router learned for its organisation
     /// where it learned from scores of this user, or nobody knows from whose, because sums cannot be taken apart. Where all scores were others'
-    /// it stays, as does how many answers of each model were no good. Of a call that is dropped before it ends the rest may still be there:
-    /// call it again.
+    /// it stays, as does how many answers of each model were no good. It is done to its end even if nobody waits for it, and where a part of it
+    /// fails the others are done: call it again.
     ///
     /// # Errors
     /// [`ErrorKind::Storage`].
     pub async fn erase(&self, scope: &Scope) -> Result<Erased> {
-        let mut erased = self.store.erase(scope).await?;
-        erased.messages = self.rooms.threads.erase(scope).await?;
-        self.rooms.learned.forget_user(scope).await?;
-        if let Some(cache) = &self.rooms.cache {
-            cache.erase(scope);
-        }
-        self.rooms.traces.erase(scope);
-        Ok(erased)
+        let (syntra, scope) = (self.clone(), scope.clone());
+        // A task of its own, which goes on when the caller lets go of it.
+        let all = tokio::spawn(async move {
+            let memories = syntra.store.erase(&scope).await;
+            let messages = syntra.rooms.threads.erase(&scope).await;
+            let learned = syntra.rooms.learned.forget_user(&scope).await;
+            if let Some(cache) = &syntra.rooms.cache {
+                cache.erase(&scope);
+            }
+            syntra.rooms.traces.erase(&scope);
+            let erased = Erased { messages: messages?, ..memories? };
+            learned.map(|_| erased)
+        });
+        all.await
+            .map_err(|e| Error::new(ErrorKind::Unknown, "the erasure was broken off: call it again").with_source(e))?
     }
 
     /// Reads the documents in the folder `path` into the memory of `scope`: all of them, or those of `only` (files and folders relative to

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 use standing::FixedClock;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use syntra_core::memory::{MemoryPatch, MemoryStore, MemoryType, NewMemory, NewVector, Page, SqliteMemoryStore};
+use syntra_core::memory::{
+    MemoryPatch, MemorySource, MemoryStore, MemoryType, NewMemory, NewVector, Page, SqliteMemoryStore,
+};
 use syntra_core::query::QueryAnalysis;
 use syntra_core::search::{Candidate, Filter, SearchQuery, Signal, Strategy as Finding};
 use syntra_core::storage::Database;
@@ -41,6 +43,8 @@ enum Call {
     Get(Vec<usize>),
     Update(usize, usize),
     Supersede(usize, Option<usize>, usize),
+    RememberFact(usize, Option<usize>, usize),
+    Chunks(bool),
     Forget(Vec<usize>),
     Touch(Vec<usize>),
     List(Option<usize>),
@@ -74,6 +78,8 @@ impl Call {
             Call::Get(_) => "memory.get",
             Call::Update(..) => "memory.update",
             Call::Supersede(..) => "memory.supersede",
+            Call::RememberFact(..) => "memory.remember_fact",
+            Call::Chunks(_) => "memory.chunks",
             Call::Forget(_) => "memory.forget",
             Call::Touch(_) => "memory.touch",
             Call::List(_) => "memory.list",
@@ -110,6 +116,8 @@ fn call() -> BoxedStrategy<Call> {
         vec(i.clone(), 0..4).prop_map(Call::Get),
         (i.clone(), w.clone()).prop_map(|(i, w)| Call::Update(i, w)),
         (i.clone(), of(i.clone()), w.clone()).prop_map(|(old, new, w)| Call::Supersede(old, new, w)),
+        (0..2usize, of(i.clone()), w.clone()).prop_map(|(of, id, w)| Call::RememberFact(of, id, w)),
+        (0..2usize).prop_map(|all| Call::Chunks(all == 0)),
         vec(i.clone(), 0..3).prop_map(Call::Forget),
         vec(i.clone(), 0..3).prop_map(Call::Touch),
         of(0..4usize).prop_map(Call::List),
@@ -146,6 +154,8 @@ fn item(id: Option<usize>, word: usize) -> NewMemory {
     let kind = MemoryType::ALL[word % 4];
     let mut item = NewMemory::new(kind, text(word)).with_speaker("Ada").with_conversation("talk");
     item.id = id.map(|id| format!("k{id}"));
+    item.source = Some(MemorySource { document: "talk".into(), line_from: None, line_to: None });
+    item.metadata.insert("folder".into(), "folder".into());
     item.vector = word.is_multiple_of(2).then(|| vector(word));
     item
 }
@@ -229,6 +239,12 @@ impl Stores {
             Call::Supersede(old, new, word) => {
                 format!("{:?}", memories.supersede(scope, &format!("k{old}"), item(*new, *word)).await)
             }
+            Call::RememberFact(of, id, word) => {
+                let mut fact = item(*id, *word);
+                fact.kind = MemoryType::Profile;
+                format!("{:?}", memories.remember_fact(scope, ["home", "name"][*of], fact).await)
+            }
+            Call::Chunks(all) => format!("{:?}", memories.chunks(scope, (!all).then_some("folder")).await),
             Call::Forget(of) => format!("{:?}", memories.forget(scope, &ids(of)).await),
             Call::Touch(of) => format!("{:?}", memories.touch(scope, &ids(of), at(50)).await),
             Call::List(kind) => {
@@ -282,6 +298,7 @@ impl Stores {
             Call::AsOf(0),
             Call::Replaced((0..8).collect(), 0),
             Call::MissingVectors,
+            Call::Chunks(true),
             Call::Speakers,
             Call::Stats,
             Call::ThreadList,

@@ -444,6 +444,24 @@ async fn erasing_a_user_leaves_nothing_of_them() {
 }
 
 #[tokio::test]
+async fn an_erasure_is_done_to_its_end_whether_or_not_somebody_waits() {
+    let provider = ScriptedProvider::always("p", Script::text("Ok."));
+    let syntra = syntra(&[&provider]);
+    let answer = ask(&syntra, Ask::new("My name is Ada and I live in Lisbon.").with_thread("t")).await;
+    // Begun, and let go of.
+    assert!(futures::poll!(std::pin::pin!(syntra.erase(&ada()))).is_pending());
+    let gone = async {
+        while syntra.memory_stats(&ada()).await.unwrap().total > 0
+            || !syntra.threads(&ada(), Page::default()).await.unwrap().is_empty()
+            || syntra.trace(&ada(), &answer.turn.turn_id).is_some()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), gone).await.expect("a part of it is still there");
+}
+
+#[tokio::test]
 async fn memory_outlives_the_process() {
     let dir = tempfile::tempdir().unwrap();
     {
