@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::memory::{FILE_CHUNKS, FILE_HASH, FOLDER, Memories, MemorySource, MemoryType, NewMemory};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// How many chunks are written at once.
 const BATCH: usize = 128;
@@ -111,8 +111,8 @@ impl DirectoryIndexer {
         Ok(self)
     }
 
-    /// Reads only these files and folders (relative to the folder that is indexed, `/` between their parts); what else is indexed
-    /// of it stays as it is. None means all.
+    /// Reads only these files and folders (relative to the folder that is indexed, or in it); what else is indexed of it stays as it is.
+    /// None means all.
     pub fn with_only<S: Into<String>>(mut self, only: impl IntoIterator<Item = S>) -> Self {
         self.only = only.into_iter().map(Into::into).collect();
         self
@@ -201,8 +201,8 @@ impl DirectoryIndexer {
     /// # Errors
     /// Those of the memories.
     pub async fn remove(&self, scope: &Scope, path: impl AsRef<Path>) -> Result<u64> {
-        let path: PathBuf = path.as_ref().to_owned();
-        let folder = path.canonicalize().unwrap_or(path).display().to_string();
+        let path = path.as_ref().to_owned();
+        let folder = blocking(move || Ok(plan::place(&path))).await?.display().to_string();
         let known = self.known(scope, &folder).await?;
         let ids: Vec<String> = known.into_values().flat_map(|k| k.ids).collect();
         self.forget(scope, &ids).await

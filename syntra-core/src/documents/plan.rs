@@ -6,7 +6,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The largest file that is read: 10 MB.
 pub const MAX_FILE_BYTES: u64 = 10 * 1024 * 1024;
@@ -104,13 +104,19 @@ pub fn plan(dir: &Path, known: &BTreeMap<String, ContentHash>) -> Result<IndexPl
     plan_within(dir, &[], known)
 }
 
-/// As [`plan`], of the files and folders `only` alone (paths relative to `dir`, `/` between their parts; none means all). What is
-/// known beside them is left as it is.
+/// As [`plan`], of the files and folders `only` alone (paths relative to `dir`, or in it; none means all). What is known beside them is left
+/// as it is. A file that is named and of no kind that is read is among the skipped.
 ///
 /// # Errors
-/// As [`plan`]; [`ErrorKind::NotFound`] when one of `only` is not there.
+/// As [`plan`]; [`ErrorKind::NotFound`] when one of `only` is not there, [`ErrorKind::InvalidInput`] when it does not lie in `dir`.
 pub fn plan_within(dir: &Path, only: &[String], known: &BTreeMap<String, ContentHash>) -> Result<IndexPlan> {
     let root = root(dir)?;
+    let mut named = only.iter().map(|path| within(&root, path)).collect::<Result<Vec<_>>>()?;
+    if named.iter().any(String::is_empty) {
+        // The folder itself.
+        named.clear();
+    }
+    let only = named.as_slice();
     if let Some(missing) = only.iter().find(|path| !root.join(path).exists()) {
         let problem = format!("there is no {missing:?} in {}: give paths relative to the folder", dir.display());
         return Err(Error::new(ErrorKind::NotFound, problem));
@@ -120,7 +126,39 @@ pub fn plan_within(dir: &Path, only: &[String], known: &BTreeMap<String, Content
     let Walk { mut plan, seen, .. } = walk;
     let gone = known.keys().filter(|path| selected(only, path) && !seen.contains_key(*path));
     plan.gone = gone.cloned().collect();
+    for path in only.iter().filter(|path| root.join(path).is_file() && !seen.contains_key(*path)) {
+        if plan.skipped.iter().all(|skipped| skipped.path != *path) {
+            let reason = "of no kind that is read, or where nothing is read".to_owned();
+            plan.skipped.push(Skipped { path: path.clone(), reason });
+        }
+    }
     Ok(plan)
+}
+
+/// `path` as a plan writes it: relative to `root`, with `/` between its parts.
+fn within(root: &Path, path: &str) -> Result<String> {
+    let given = Path::new(path);
+    let parts = given.strip_prefix(root).unwrap_or(given).components().filter(|part| *part != Component::CurDir);
+    let name = |part| if let Component::Normal(name) = part { name.to_str() } else { None };
+    let parts: Option<Vec<&str>> = parts.map(name).collect();
+    parts.map(|parts| parts.join("/")).ok_or_else(|| {
+        Error::invalid(format!(
+            "{path:?} does not lie in {}: give paths relative to the folder, without \"..\"",
+            root.display()
+        ))
+    })
+}
+
+/// Where the folder `dir` is, or was: links are resolved as far as there is something.
+pub(super) fn place(dir: &Path) -> PathBuf {
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
+    let found = dir.ancestors().find_map(|above| Some((above.canonicalize().ok()?, dir.strip_prefix(above).ok()?)));
+    match found {
+        // To join what is empty would end it in a slash.
+        Some((found, rest)) if rest.as_os_str().is_empty() => found,
+        Some((found, rest)) => found.join(rest),
+        None => dir,
+    }
 }
 
 /// Whether `path` is one of `only` or lies below one.
@@ -298,6 +336,27 @@ mod tests {
         assert_eq!(paths(&deep.new), ["docs/deep/c.md"]);
         let missing = plan_within(dir.path(), &["nowhere".to_owned()], &known).unwrap_err();
         assert_eq!(missing.kind(), ErrorKind::NotFound);
+
+        // However they are written.
+        let found = |only: &str| plan_within(dir.path(), &[only.to_owned()], &known);
+        let absolute = dir.path().canonicalize().unwrap().join("docs/deep");
+        for only in ["./docs/deep", "docs//deep/", "docs/./deep/.", absolute.to_str().unwrap()] {
+            assert_eq!(paths(&found(only).unwrap().new), ["docs/deep/c.md"], "{only}");
+        }
+        let all = found(".").unwrap();
+        assert_eq!((all.new.len(), all.gone.len()), (5, 2));
+        for outside in ["../docs", "docs/../../x", "/elsewhere"] {
+            assert_eq!(found(outside).unwrap_err().kind(), ErrorKind::InvalidInput, "{outside}");
+        }
+        // Whoever names a file is told that it is not read.
+        fs::write(dir.path().join("docs/photo.jpg"), "x").unwrap();
+        fs::create_dir(dir.path().join("target")).unwrap();
+        fs::write(dir.path().join("target/made.md"), "x").unwrap();
+        for named in ["docs/photo.jpg", "target/made.md"] {
+            let plan = found(named).unwrap();
+            assert_eq!((plan.new.len(), plan.skipped.len(), plan.skipped[0].path.as_str()), (0, 1, named));
+        }
+        assert!(found("docs").unwrap().skipped.is_empty());
     }
 
     #[test]

@@ -131,6 +131,23 @@ async fn folders_and_users_are_kept_apart() {
     assert_eq!(indexer.stats(&ada).await.unwrap().chunks, 1);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn what_was_indexed_of_a_folder_that_is_gone_can_be_removed_by_any_of_its_names() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir_all(dir.path().join("real/docs")).unwrap();
+    fs::write(dir.path().join("real/docs/a.md"), "# A\n\nSome words.\n").unwrap();
+    std::os::unix::fs::symlink(dir.path().join("real"), dir.path().join("link")).unwrap();
+    let indexer = DirectoryIndexer::new(memories());
+    let (scope, names) = (Scope::local(), ["link/docs", "real/../link/docs", "real/docs/."]);
+    for name in names {
+        indexer.index(&scope, dir.path().join("link/docs"), |_| ()).await.unwrap();
+        fs::rename(dir.path().join("real/docs"), dir.path().join("real/elsewhere")).unwrap();
+        assert_eq!(indexer.remove(&scope, dir.path().join(name)).await.unwrap(), 1, "{name}");
+        fs::rename(dir.path().join("real/elsewhere"), dir.path().join("real/docs")).unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_missing_folder_is_an_error() {
     let indexer = DirectoryIndexer::new(memories());
