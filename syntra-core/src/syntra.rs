@@ -285,7 +285,8 @@ impl Syntra {
     /// it). Only what is new or changed is written, and what is gone is forgotten. `progress` hears of each file before it is read.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when `path` is no folder; a file that cannot be read is in the report.
+    /// [`ErrorKind::NotFound`] when `path` is no folder that can be read or one of `only` is not there, [`ErrorKind::InvalidInput`] when it does
+    /// not lie in the folder; a file that cannot be read is in the report.
     pub async fn index_directory(
         &self,
         scope: &Scope,

@@ -63,6 +63,9 @@ fn two_hundred_turns_of_one_user_need_one_thread_that_may_block() {
 fn of_forty_homes_stated_at_once_one_holds() {
     let (runtime, folder) = (runtime(), tempfile::tempdir().unwrap());
     let both = [open(folder.path(), false), open(folder.path(), false)];
+    // However much else is known of the user.
+    let likes = (0..1_001).map(|n| NewMemory::new(MemoryType::Profile, format!("The user says: I like boat {n}.")));
+    runtime.block_on(both[0].remember(&user(0), likes.collect())).unwrap();
     let turns: Vec<_> = (0..40)
         .map(|n| {
             let syntra = both[n % 2].clone();
@@ -77,10 +80,11 @@ fn of_forty_homes_stated_at_once_one_holds() {
 
 /// Where the user lives, by what holds.
 async fn homes(syntra: &Syntra, number: usize) -> Vec<String> {
-    let (mut profile, page) = (Filter::default(), Page { offset: 0, limit: 1_000 });
+    let (mut profile, page) = (Filter::default(), Page { offset: 0, limit: 10_000 });
     profile.kinds.push(MemoryType::Profile);
     let facts = syntra.list_memories(&user(number), &profile, page).await.unwrap();
-    facts.into_iter().filter(|memory| memory.valid_to.is_none()).map(|memory| memory.text).collect()
+    let holds = facts.into_iter().filter(|memory| memory.valid_to.is_none()).map(|memory| memory.text);
+    holds.filter(|text| text.contains("lives in")).collect()
 }
 
 /// Numbers that are the same in every run.

@@ -70,6 +70,9 @@ impl ThreadStore for Counting {
         self.inner.set_summary(scope, id, from, new).await
     }
     async fn erase(&self, scope: &Scope) -> syntra_core::Result<u64> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Storage, "the disk is full"));
+        }
         self.inner.erase(scope).await
     }
 }
@@ -275,4 +278,18 @@ async fn a_host_that_wants_no_history_gets_no_summary() {
     }
     let (system, rest) = sent(&provider);
     assert!(!system.contains("locker") && rest.len() == 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_erasure_of_which_a_part_fails_does_the_others_and_says_so() {
+    let provider = ScriptedProvider::always("p", Script::text("Ok."));
+    let threads = Counting::new();
+    let syntra = syntra(&threads, Some(&provider));
+    let answer = syntra.ask(&ada(), ask_line(1)).await.unwrap();
+    threads.fails.store(true, Ordering::SeqCst);
+    assert_eq!(syntra.erase(&ada()).await.unwrap_err().kind(), ErrorKind::Storage);
+    assert!(syntra.trace(&ada(), &answer.turn.turn_id).is_none());
+    assert_eq!(syntra.memory_stats(&ada()).await.unwrap().total, 0);
+    threads.fails.store(false, Ordering::SeqCst);
+    assert_eq!(syntra.erase(&ada()).await.unwrap().messages, 2);
 }
